@@ -1,0 +1,3 @@
+//! (in the making)
+#![no_std]
+#![forbid(unsafe_code)]
