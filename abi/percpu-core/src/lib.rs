@@ -1,3 +1,17 @@
-//! (in the making)
+//! Per-CPU memory for kernels: which CPUs there are, and how their units are laid out.
 #![no_std]
 #![forbid(unsafe_code)]
+
+mod alloc_info;
+mod firmware;
+mod id;
+mod topology;
+
+pub use alloc_info::{
+    AllocInfo, DYNAMIC_EARLY_SIZE, EmbedReport, Group, GroupSpan, LOCAL_DISTANCE, Layout, MIN_UNIT_SIZE,
+    PageReport, PlaceError, Placement, REMOTE_DISTANCE, ShapeError, Sizes, exceeds_three_quarters,
+    max_distance,
+};
+pub use firmware::{Affinities, Madt, MadtEntry, Processors, Slit, Srat, SratEntry, TableError};
+pub use id::{ApicId, CpuId, MAX_CPUS, MAX_NODES, NodeId, PAGE_SIZE, ProximityDomain, UnitOffset};
+pub use topology::{ApicMode, Complaint, FirmwareTables, MAX_MEMORY_RANGES, MemoryRange, Topology};

@@ -1,0 +1,156 @@
+//! What was wrong with the firmware's description of the machine, by name.
+//!
+//! A complaint never stops a boot: each variant says what was done instead.
+
+use core::fmt;
+
+use crate::{ApicId, ProximityDomain, TableError};
+
+/// Something that firmware got wrong, and what was left out because of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Complaint {
+    /// No MADT was given: only the boot CPU is known.
+    NoMadt,
+    /// The MADT's header or checksum is wrong: only the boot CPU is known.
+    MadtUnusable(TableError),
+    /// An entry of the MADT is damaged: CPUs behind it are not known.
+    MadtDamaged(TableError),
+    /// The SRAT is damaged somewhere: all of it is left out, there is one node.
+    SratUnusable(TableError),
+    /// The SLIT is damaged: distances are 10 and 20.
+    SlitUnusable(TableError),
+    /// The SLIT has no row or column for a domain in use: distances are 10 and 20.
+    SlitIncomplete {
+        /// From this domain.
+        from: ProximityDomain,
+        /// To this one.
+        to: ProximityDomain,
+        /// Rows and columns that there are.
+        localities: usize,
+    },
+    /// The SLIT says that a domain is not 10 from itself, or less than 10 from another: distances are
+    /// 10 and 20.
+    SlitImplausible {
+        /// From this domain.
+        from: ProximityDomain,
+        /// To this one.
+        to: ProximityDomain,
+        /// What the table says.
+        distance: u8,
+    },
+    /// The CPU that runs now is not an enabled CPU of the MADT: it is CPU 0 all the same.
+    BootCpuNotListed {
+        /// Its APIC id.
+        apic_id: ApicId,
+    },
+    /// More CPUs than [`MAX_CPUS`](crate::MAX_CPUS): this one is left out.
+    TooManyCpus {
+        /// Its APIC id.
+        apic_id: ApicId,
+    },
+    /// An APIC id that the APIC's present mode cannot address: the CPU is left out.
+    NotAddressable {
+        /// The APIC id.
+        apic_id: ApicId,
+    },
+    /// A second statement about a CPU contradicts the first: the first one counts.
+    CpuInTwoDomains {
+        /// Its APIC id.
+        apic_id: ApicId,
+        /// The domain that it is in.
+        kept: ProximityDomain,
+        /// The domain that was refused.
+        dropped: ProximityDomain,
+    },
+    /// More domains than [`MAX_NODES`](crate::MAX_NODES): what belongs to this one has no domain.
+    TooManyNodes {
+        /// The domain.
+        domain: ProximityDomain,
+    },
+    /// More memory ranges than [`MAX_MEMORY_RANGES`](super::MAX_MEMORY_RANGES): this one is left out.
+    TooManyRanges {
+        /// Physical address of its first byte.
+        base: u64,
+        /// Bytes.
+        length: u64,
+    },
+    /// A memory range ends behind the end of the address space: it is left out.
+    RangePastEnd {
+        /// Physical address of its first byte.
+        base: u64,
+        /// Bytes.
+        length: u64,
+    },
+    /// A memory range overlaps an earlier one: it is left out.
+    RangesOverlap {
+        /// Physical address of its first byte.
+        base: u64,
+        /// Bytes.
+        length: u64,
+    },
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoMadt => write!(f, "no MADT: only the boot CPU is used"),
+            Self::MadtUnusable(error) => write!(f, "MADT: {error}: only the boot CPU is used"),
+            Self::MadtDamaged(error) => write!(f, "MADT: {error}: the CPUs behind it are not used"),
+            Self::SratUnusable(error) => write!(f, "SRAT: {error}: one node is assumed"),
+            Self::SlitUnusable(error) => write!(f, "SLIT: {error}: distances 10 and 20 are assumed"),
+            Self::SlitIncomplete { from, to, localities } => {
+                write!(
+                    f,
+                    "SLIT: {localities} localities, nothing on {from} to {to}: distances 10 and 20 are assumed"
+                )
+            }
+            Self::SlitImplausible { from, to, distance } => {
+                write!(
+                    f,
+                    "SLIT: {distance} from {from} to {to}: distances 10 and 20 are assumed"
+                )
+            }
+            Self::BootCpuNotListed { apic_id } => {
+                write!(f, "MADT: boot CPU (APIC id {apic_id}) is not listed")
+            }
+            Self::TooManyCpus { apic_id } => {
+                write!(f, "MADT: no number left for APIC id {apic_id}: not used")
+            }
+            Self::NotAddressable { apic_id } => {
+                write!(f, "MADT: APIC id {apic_id} is not addressable: not used")
+            }
+            Self::CpuInTwoDomains {
+                apic_id,
+                kept,
+                dropped,
+            } => {
+                write!(
+                    f,
+                    "SRAT: APIC id {apic_id} in domain {kept} and in {dropped}: the first counts"
+                )
+            }
+            Self::TooManyNodes { domain } => write!(f, "SRAT: no node left for domain {domain}"),
+            Self::TooManyRanges { base, length } => {
+                write!(
+                    f,
+                    "SRAT: too many memory ranges: {length:#x} bytes at {base:#x} left out"
+                )
+            }
+            Self::RangePastEnd { base, length } => {
+                write!(
+                    f,
+                    "SRAT: {length:#x} bytes at {base:#x} end behind the address space: left out"
+                )
+            }
+            Self::RangesOverlap { base, length } => {
+                write!(
+                    f,
+                    "SRAT: {length:#x} bytes at {base:#x} overlap other memory: left out"
+                )
+            }
+        }
+    }
+}
+
+impl core::error::Error for Complaint {}
