@@ -1,1 +1,35 @@
-//! (in the making)
+//! Boots Selion in QEMU: for people through `cargo run-qemu`, for tests through this library.
+//!
+//! Start at [`Prepared::new`], which finds the tools and builds; [`Machine`] is what to boot, a
+//! [`Transcript`] what came of it. The launcher knows no kernel internals: only the boot module's shape,
+//! the serial line, and the values by which a guest ends its machine.
+
+mod apt;
+mod boot;
+mod compile;
+mod elf;
+mod environment;
+mod machine;
+mod module;
+mod programs;
+mod qemu;
+mod qmp;
+mod say;
+mod serial;
+mod session;
+mod status;
+mod toolchain;
+mod transcript;
+mod workspace;
+
+pub use boot::{Booted, Prepared};
+pub use compile::Binaries;
+pub use machine::{BootFiles, MEMORY_STEP, MOST_CPUS, Machine, parse_memory, parse_nodes};
+pub use programs::{Expect, Run, Terms, asked, manifest};
+pub use qemu::Qemu;
+pub use say::say;
+pub use session::{Session, Watch, flush};
+pub use status::{Failure, Result, Status};
+pub use toolchain::Core;
+pub use transcript::{SUCCESS, Transcript};
+pub use workspace::Workspace;

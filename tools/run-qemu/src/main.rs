@@ -1,2 +1,85 @@
-//! (in the making)
-fn main() {}
+//! `cargo run-qemu`: build everything, boot it, show it, and say by the exit status how it went.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::Options;
+use run_qemu::{
+    Binaries, BootFiles, Machine, Prepared, Qemu, Result, Status, Transcript, Workspace, asked, flush, say,
+};
+
+fn main() -> ExitCode {
+    let status = match run(&Options::parse()) {
+        Ok(status) => status,
+        Err(failure) => {
+            flush();
+            eprintln!("run-qemu: {failure}");
+            failure.status
+        }
+    };
+    ExitCode::from(status.code())
+}
+
+fn run(options: &Options) -> Result<Status> {
+    let machine = options.machine()?;
+    let workspace = Workspace::find()?;
+    let runs = asked(&workspace, &options.programs)?;
+    if options.dry_run {
+        println!("{}", command_line(&workspace, &machine)?);
+        return Ok(Status::Ok);
+    }
+    let prepared = Prepared::new(workspace, options.core)?;
+    if machine.gdb {
+        let kernel = prepared.binary("kernel");
+        say(format!(
+            "waiting for a debugger:\n    gdb {} -ex 'target remote :1234'",
+            kernel.display()
+        ));
+    }
+    let transcript = prepared.boot(&machine, &runs, options.watch())?;
+    Ok(report(&transcript))
+}
+
+/// What a person would type. The launcher itself adds a control channel, and starts the CPUs over it.
+fn command_line(workspace: &Workspace, machine: &Machine) -> Result<String> {
+    let qemu = Qemu::present(&workspace.target().join("qemu/root"))?;
+    let module = workspace.target().join("module.tar");
+    let boot = BootFiles {
+        kernel: Binaries::of(workspace).path("kernel"),
+        module,
+    };
+    let mut words = qemu.map_or_else(|| vec!["qemu-system-x86_64".to_string()], |qemu| qemu.typed());
+    words.extend(machine.arguments(&boot)?);
+    Ok(words
+        .iter()
+        .map(|word| quoted(word))
+        .collect::<Vec<_>>()
+        .join(" "))
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+,./:@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_string(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+fn report(transcript: &Transcript) -> Status {
+    flush();
+    if let Some(registers) = &transcript.registers {
+        println!("\nrun-qemu: registers when the time was over:\n{registers}");
+    }
+    let status = transcript.status.unwrap_or(Status::QemuFailed);
+    if status != Status::QemuFailed && !transcript.complaints.trim().is_empty() {
+        eprintln!("run-qemu: QEMU said:\n{}", transcript.complaints.trim());
+    }
+    eprintln!(
+        "run-qemu: {status}: {} (status {})",
+        transcript.reason,
+        status.code()
+    );
+    status
+}

@@ -1,0 +1,92 @@
+//! From nothing to a booted machine: tools, build, boot module, QEMU.
+
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use crate::compile::{self, Binaries};
+use crate::machine::{BootFiles, Machine};
+use crate::module;
+use crate::programs::{self, Run};
+use crate::qemu::Qemu;
+use crate::session::{Session, Watch};
+use crate::status::{Failure, Result};
+use crate::toolchain::{self, Core};
+use crate::transcript::Transcript;
+use crate::workspace::Workspace;
+
+/// Everything that booting needs, found and built.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    workspace: Workspace,
+    qemu: Qemu,
+    binaries: Binaries,
+}
+
+impl Prepared {
+    /// Find the tools, or install them, and build everything.
+    pub fn new(workspace: Workspace, core: Option<Core>) -> Result<Self> {
+        let (qemu, toolchain) = {
+            let _turn = turn(&workspace)?;
+            (Qemu::find(&workspace.target())?, toolchain::find(core)?)
+        };
+        let binaries = compile::build(&workspace, &toolchain)?;
+        Ok(Self {
+            workspace,
+            qemu,
+            binaries,
+        })
+    }
+
+    /// A binary of the machine: `kernel`, `init`, `percpu` or a program.
+    pub fn binary(&self, name: &str) -> PathBuf {
+        self.binaries.path(name)
+    }
+
+    /// The programs behind `NAME` or `NAME:ARG`.
+    pub fn runs(&self, words: &[&str]) -> Result<Vec<Run>> {
+        let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
+        programs::asked(&self.workspace, &words)
+    }
+
+    /// Boot and hand over the running machine.
+    pub fn start(&self, machine: &Machine, runs: &[Run], watch: Watch) -> Result<Booted> {
+        let wrong = |error| Failure::build(format!("no folder for the boot module: {error}"));
+        let folder = tempfile::Builder::new()
+            .prefix("run-qemu")
+            .tempdir()
+            .map_err(wrong)?;
+        let module = folder.path().join("module.tar");
+        module::write(&module, &self.binaries, runs)?;
+        let files = BootFiles {
+            kernel: self.binaries.path("kernel"),
+            module,
+        };
+        let session = Session::start(&self.qemu, machine, &files, watch)?;
+        Ok(Booted {
+            session,
+            _folder: folder,
+        })
+    }
+
+    /// Boot and watch to the end.
+    pub fn boot(&self, machine: &Machine, runs: &[Run], watch: Watch) -> Result<Transcript> {
+        Ok(self.start(machine, runs, watch)?.session.finish())
+    }
+}
+
+/// A running machine, and the boot module that it came from.
+pub struct Booted {
+    /// The machine.
+    pub session: Session,
+    _folder: TempDir,
+}
+
+/// Two launchers must not install or unpack at the same time: one waits here until the file is dropped.
+fn turn(workspace: &Workspace) -> Result<std::fs::File> {
+    let wrong = |error: std::io::Error| Failure::missing(format!("cannot write below target/: {error}"));
+    std::fs::create_dir_all(workspace.target()).map_err(wrong)?;
+    let file = std::fs::File::create(workspace.target().join("run-qemu.lock")).map_err(wrong)?;
+    file.lock().map_err(wrong)?;
+    Ok(file)
+}

@@ -1,0 +1,142 @@
+//! The command line, and what it asks for.
+
+use std::time::Duration;
+
+use clap::Parser;
+use run_qemu::{Core, Machine, Result, Watch, parse_memory, parse_nodes};
+
+const AFTER: &str = "\
+Exit status:
+   0  ok: the guest said `all checks done` and ended well
+   2  the command line makes no sense
+   3  build failed
+   4  a tool is missing and cannot be installed from here
+   5  QEMU failed
+  10  a check failed (or the guest ended without success)
+  11  kernel panic
+  12  triple fault
+  13  time limit
+
+Examples:
+  cargo run-qemu                               4 CPUs on 2 nodes, the program `counter`
+  cargo run-qemu --cpus 8 --nodes 3+5          unequal nodes
+  cargo run-qemu --append panic_test           see what a panic looks like
+  cargo run-qemu counter -- -d int -D qemu.log more arguments for QEMU";
+
+/// Build Selion for the bare metal and boot it in QEMU.
+///
+/// Finds (or, as root on Debian, installs) what it needs, builds kernel, servers and programs, packs the
+/// boot module, boots it and shows the serial line. QEMU is looked for in the environment variable QEMU,
+/// on PATH, and below target/qemu.
+#[derive(Debug, Parser)]
+#[command(name = "cargo run-qemu", bin_name = "cargo run-qemu", after_help = AFTER)]
+pub struct Options {
+    /// Virtual CPUs, at most 255. Without --nodes: 4 CPUs are dealt to two nodes, any other number is one
+    /// node [default: 4]
+    #[arg(long, value_name = "N")]
+    cpus: Option<u32>,
+
+    /// CPUs of each NUMA node, in order; memory is dealt evenly, nodes are 20 apart [default: 2+2]
+    #[arg(long, value_name = "A+B+…")]
+    nodes: Option<String>,
+
+    /// Memory of the whole machine
+    #[arg(long, value_name = "SIZE", default_value = "512M")]
+    memory: String,
+
+    /// QEMU's CPU model; `qemu64` has no FSGSBASE, SMEP or SMAP
+    #[arg(long, value_name = "MODEL", default_value = "max")]
+    cpu: String,
+
+    /// The kernel's command line
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
+    append: String,
+
+    /// Count instructions: RDTSC is exact and the same on every machine, all CPUs share one host thread
+    #[arg(long)]
+    icount: bool,
+
+    /// End the machine after this time, counted from QEMU's start [default: 120; none with --gdb]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    time_limit: Option<u64>,
+
+    /// Print the QEMU command line and stop; nothing is built
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Wait for a debugger on port 1234, and print how to start one
+    #[arg(long)]
+    gdb: bool,
+
+    /// Which bare-metal `core` to use, instead of the first that is found
+    #[arg(long, value_name = "WHERE")]
+    pub core: Option<Core>,
+
+    /// Programs to run, one after the other
+    #[arg(value_name = "PROGRAM[:ARG]", default_value = "counter")]
+    pub programs: Vec<String>,
+
+    /// More arguments for QEMU
+    #[arg(last = true, value_name = "QEMU_ARGS")]
+    qemu: Vec<String>,
+}
+
+impl Options {
+    /// The machine that is asked for.
+    pub fn machine(&self) -> Result<Machine> {
+        let nodes = self.nodes.as_deref().map(parse_nodes).transpose()?;
+        let machine = Machine {
+            memory: parse_memory(&self.memory)?,
+            cpu: self.cpu.clone(),
+            append: self.append.clone(),
+            icount: self.icount,
+            gdb: self.gdb,
+            extra: self.qemu.clone(),
+            ..Machine::shaped(self.cpus, nodes)?
+        };
+        machine.memory_of_nodes()?;
+        Ok(machine)
+    }
+
+    /// How it is watched.
+    pub fn watch(&self) -> Watch {
+        let seconds = self.time_limit.or((!self.gdb).then_some(120));
+        Watch {
+            echo: true,
+            time_limit: seconds.map(Duration::from_secs),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn everything_after_the_dashes_is_qemus() {
+        let line = ["run-qemu", "--icount", "counter:3", "counter", "--", "-d", "int"];
+        let options = Options::try_parse_from(line).unwrap();
+        assert_eq!(options.programs, ["counter:3", "counter"]);
+        assert_eq!(options.machine().unwrap().extra, ["-d", "int"]);
+    }
+
+    #[test]
+    fn nothing_said_is_the_default_machine() {
+        let options = Options::try_parse_from(["run-qemu"]).unwrap();
+        assert_eq!(options.machine().unwrap(), Machine::default());
+        assert_eq!(options.programs, ["counter"]);
+        assert_eq!(options.watch().time_limit, Some(Duration::from_secs(120)));
+    }
+}

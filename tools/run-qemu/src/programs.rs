@@ -1,0 +1,178 @@
+//! Which programs to run and what init gives them: the command line's names and `userspace/programs.toml`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::status::{Failure, Result};
+use crate::workspace::Workspace;
+
+const FILE: &str = "userspace/programs.toml";
+
+/// How a program's run must end for init to call it a success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Expect {
+    /// It exits.
+    Exit,
+    /// The kernel ends it for a fault.
+    Fault,
+}
+
+/// What init gives a program, unless the table says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Terms {
+    /// Pages of per-CPU memory, in each unit.
+    pub quota: u32,
+    /// Frames of ordinary memory.
+    pub memory: u32,
+    /// How it must end.
+    pub expect: Expect,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            quota: 64,
+            memory: 2048,
+            expect: Expect::Exit,
+        }
+    }
+}
+
+/// One program to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// The program.
+    pub name: String,
+    /// What it is told.
+    pub argument: Option<String>,
+    /// What it is given.
+    pub terms: Terms,
+}
+
+/// The programs asked for as `NAME` or `NAME:ARG`.
+pub fn asked(workspace: &Workspace, words: &[String]) -> Result<Vec<Run>> {
+    let table = table(&workspace.root)?;
+    words.iter().map(|word| run(workspace, &table, word)).collect()
+}
+
+fn run(workspace: &Workspace, table: &BTreeMap<String, Terms>, word: &str) -> Result<Run> {
+    let (name, argument) = match word.split_once(':') {
+        Some((name, argument)) => (name, Some(argument.to_string())),
+        None => (word, None),
+    };
+    if !workspace.programs.contains_key(name) {
+        let known: Vec<&str> = workspace.programs.keys().map(String::as_str).collect();
+        return Err(Failure::usage(format!(
+            "there is no program `{name}`; there are: {}",
+            known.join(", ")
+        )));
+    }
+    if argument
+        .as_ref()
+        .is_some_and(|argument| argument.contains(['\n', '\r']))
+    {
+        return Err(Failure::usage(format!(
+            "the argument of `{name}` has a line break: the manifest has lines"
+        )));
+    }
+    let terms = table.get(name).copied().unwrap_or_default();
+    Ok(Run {
+        name: name.to_string(),
+        argument,
+        terms,
+    })
+}
+
+fn table(root: &Path) -> Result<BTreeMap<String, Terms>> {
+    let text = match fs::read_to_string(root.join(FILE)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(Failure::build(format!("{FILE}: {error}"))),
+    };
+    toml::from_str(&text).map_err(|error| Failure::build(format!("{FILE}: {error}")))
+}
+
+/// The text that init reads.
+pub fn manifest(runs: &[Run]) -> String {
+    runs.iter().map(line).collect()
+}
+
+fn line(run: &Run) -> String {
+    let Terms {
+        quota,
+        memory,
+        expect,
+    } = run.terms;
+    let expect = match expect {
+        Expect::Exit => "exit",
+        Expect::Fault => "fault",
+    };
+    let argument = run
+        .argument
+        .as_ref()
+        .map(|argument| format!(" arg={argument}"))
+        .unwrap_or_default();
+    format!(
+        "run {} quota={quota} memory={memory} expect={expect}{argument}\n",
+        run.name
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workspace() -> Workspace {
+        let programs = [("counter", "counter"), ("probe", "probes")];
+        let programs = programs
+            .map(|(name, package)| (name.into(), package.into()))
+            .into();
+        Workspace {
+            root: "/nowhere".into(),
+            programs,
+        }
+    }
+
+    #[test]
+    fn a_manifest_line_says_what_init_needs() {
+        let table = toml::from_str("[probe]\nexpect = \"fault\"\nquota = 3\n").unwrap();
+        let words = ["counter", "probe:read 0x10: now"];
+        let runs: Vec<Run> = words
+            .iter()
+            .map(|word| run(&workspace(), &table, word).unwrap())
+            .collect();
+        assert_eq!(
+            manifest(&runs),
+            "run counter quota=64 memory=2048 expect=exit\n\
+             run probe quota=3 memory=2048 expect=fault arg=read 0x10: now\n"
+        );
+    }
+
+    #[test]
+    fn an_unknown_program_is_refused_with_the_known_ones() {
+        let refused = asked(&workspace(), &["cuonter".into()]).unwrap_err();
+        assert_eq!(refused.status, crate::Status::Usage);
+        assert!(refused.message.contains("counter, probe"), "{}", refused.message);
+    }
+
+    #[test]
+    fn a_misspelt_term_is_refused() {
+        assert!(toml::from_str::<BTreeMap<String, Terms>>("[counter]\nqouta = 3\n").is_err());
+    }
+
+    #[test]
+    fn the_table_names_only_programs_that_exist() {
+        let workspace = Workspace::find().unwrap();
+        for name in table(&workspace.root).unwrap().keys() {
+            assert!(
+                workspace.programs.contains_key(name),
+                "{FILE} names `{name}`, which is no program"
+            );
+        }
+    }
+}

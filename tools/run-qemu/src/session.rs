@@ -1,0 +1,253 @@
+//! One running machine: its serial line, its control channel, and its end.
+
+use std::io::Write;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::machine::{BootFiles, Machine};
+use crate::qemu::Qemu;
+use crate::qmp::Qmp;
+use crate::serial;
+use crate::status::{Failure, Result, Status};
+use crate::transcript::{Exit, Transcript, judge};
+
+/// How long QEMU may take from its last word to its end.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// A machine under way. Dropping it ends QEMU.
+pub struct Session {
+    child: Guard,
+    qmp: Qmp,
+    serial: Receiver<String>,
+    complaints: JoinHandle<String>,
+    lines: Vec<String>,
+    deadline: Option<Instant>,
+    scratch: TempDir,
+}
+
+/// A child process that does not outlive its owner.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Both fail only when it is gone already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// How to watch a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watch {
+    /// Show the serial line while it comes.
+    pub echo: bool,
+    /// End the machine after this time, counted from QEMU's start.
+    pub time_limit: Option<Duration>,
+}
+
+impl Session {
+    /// Start QEMU, open its control channel, then let the guest run (a debugger lets it run itself).
+    pub fn start(qemu: &Qemu, machine: &Machine, boot: &BootFiles, watch: Watch) -> Result<Self> {
+        let wrong =
+            |error: std::io::Error| Failure::qemu(format!("cannot prepare QEMU's control channel: {error}"));
+        let scratch = tempfile::Builder::new()
+            .prefix("run-qemu")
+            .tempdir()
+            .map_err(wrong)?;
+        let socket = scratch.path().join("qmp");
+        let listener = UnixListener::bind(&socket).map_err(wrong)?;
+        let mut command = qemu.command();
+        command
+            .args(machine.arguments(boot)?)
+            .arg("-S")
+            .arg("-qmp")
+            .arg(format!("unix:{}", socket.display()));
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let child = command.spawn();
+        let deadline = watch.time_limit.map(|limit| Instant::now() + limit);
+        let cannot = |error| Failure::qemu(format!("cannot start {}: {error}", qemu.program()));
+        let mut child = Guard(child.map_err(cannot)?);
+        let serial = serial::lines(child.0.stdout.take(), watch.echo);
+        let complaints = serial::text(child.0.stderr.take());
+        let qmp = Qmp::accept(&listener, || matches!(child.0.try_wait(), Ok(None)));
+        let qmp = match qmp {
+            Ok(qmp) => qmp,
+            Err(failure) => {
+                drop(child);
+                let words = complaints.join().unwrap_or_default();
+                return Err(Failure::qemu(format!(
+                    "{}; it said:\n{}",
+                    failure.message,
+                    words.trim()
+                )));
+            }
+        };
+        let mut session = Self {
+            child,
+            qmp,
+            serial,
+            complaints,
+            lines: Vec::new(),
+            deadline,
+            scratch,
+        };
+        if !machine.gdb {
+            session.qmp.execute("cont", json!({}))?;
+        }
+        Ok(session)
+    }
+
+    /// Wait for a line that contains this text.
+    pub fn wait_for(&mut self, text: &str) -> Result<String> {
+        loop {
+            match self.next_line() {
+                Ok(line) if line.contains(text) => return Ok(line),
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(Failure::qemu(format!(
+                        "the time was over before the guest said `{text}`"
+                    )));
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Failure::qemu(format!("the guest ended before it said `{text}`")));
+                }
+            }
+        }
+    }
+
+    /// What the guest has said so far, as far as somebody waited for it.
+    pub fn lines(&self) -> &[String] {
+        &self.lines
+    }
+
+    /// Ask QEMU's monitor for people, for example `info registers -a`.
+    pub fn monitor(&mut self, line: &str) -> Result<String> {
+        self.qmp.monitor(line)
+    }
+
+    /// Run a QMP command.
+    pub fn execute(&mut self, command: &str, arguments: serde_json::Value) -> Result<serde_json::Value> {
+        self.qmp.execute(command, arguments)
+    }
+
+    /// Read the guest's physical memory.
+    pub fn physical(&mut self, address: u64, bytes: usize) -> Result<Vec<u8>> {
+        let file = self.scratch.path().join("memory");
+        let arguments = json!({ "val": address, "size": bytes, "filename": file });
+        self.qmp.execute("pmemsave", arguments)?;
+        let content =
+            std::fs::read(&file).map_err(|error| Failure::qemu(format!("guest memory: {error}")))?;
+        match content.len() == bytes {
+            true => Ok(content),
+            false => Err(Failure::qemu(format!(
+                "{bytes} bytes of guest memory asked, {} came",
+                content.len()
+            ))),
+        }
+    }
+
+    /// End the machine now; what it said is kept.
+    pub fn quit(mut self) -> Transcript {
+        // It may be gone already, which serves as well.
+        let _ = self.qmp.execute("quit", json!({}));
+        let mut transcript = self.finish();
+        transcript.status = None;
+        transcript.reason = "ended by the launcher".into();
+        transcript
+    }
+
+    /// Watch the machine until it ends, or until its time is over.
+    pub fn finish(mut self) -> Transcript {
+        loop {
+            match self.next_line() {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.ended(),
+                Err(RecvTimeoutError::Timeout) => return self.time_is_over(),
+            }
+        }
+    }
+
+    fn next_line(&mut self) -> std::result::Result<String, RecvTimeoutError> {
+        let line = match self.deadline {
+            None => self.serial.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(deadline) => self
+                .serial
+                .recv_timeout(deadline.saturating_duration_since(Instant::now())),
+        }?;
+        self.lines.push(line.clone());
+        Ok(line)
+    }
+
+    fn ended(mut self) -> Transcript {
+        let exit = self.child.wait(FAREWELL);
+        // A QEMU that closed its output and does not end must not keep us waiting for its other words.
+        drop(self.child);
+        let complaints = self.complaints.join().unwrap_or_default();
+        let (status, reason) = judge(exit, &self.qmp.shutdowns(), &self.lines, &complaints);
+        Transcript {
+            lines: self.lines,
+            complaints,
+            status: Some(status),
+            reason,
+            registers: None,
+        }
+    }
+
+    fn time_is_over(mut self) -> Transcript {
+        let registers = self
+            .qmp
+            .monitor("info registers -a")
+            .unwrap_or_else(|failure| failure.message);
+        drop(self.child);
+        let complaints = self.complaints.join().unwrap_or_default();
+        self.lines.extend(self.serial.iter());
+        let reason = "the guest was still running when its time was over".into();
+        let status = Some(Status::TimeLimit);
+        Transcript {
+            lines: self.lines,
+            complaints,
+            status,
+            reason,
+            registers: Some(registers),
+        }
+    }
+}
+
+impl Guard {
+    fn wait(&mut self, patience: Duration) -> Exit {
+        let deadline = Instant::now() + patience;
+        loop {
+            match self.0.try_wait() {
+                Ok(Some(status)) => {
+                    return Exit {
+                        code: status.code(),
+                        signal: status.signal(),
+                    };
+                }
+                Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
+                _ => {
+                    return Exit {
+                        code: None,
+                        signal: None,
+                    };
+                }
+            }
+        }
+    }
+}
+
+/// Flush what was echoed, so that our next words come after it.
+pub fn flush() {
+    // A closed standard output is no reason to change the verdict.
+    let _ = std::io::stdout().flush();
+}

@@ -1,0 +1,168 @@
+//! Which compiler builds the bare-metal part, and where its `core` comes from.
+//!
+//! rustup ships a prebuilt `core` for the target; Debian ships the sources instead, and builds them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::apt;
+use crate::environment;
+use crate::say::say;
+use crate::status::{Failure, Result};
+
+/// The one bare-metal target.
+pub const TARGET: &str = "x86_64-unknown-none";
+const OLDEST: (u32, u32) = (1, 95);
+const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
+
+/// Where `core` for the bare-metal target comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Core {
+    /// The prebuilt one, added by `rustup target add`.
+    Rustup,
+    /// Debian's sources, built by Debian's cargo.
+    Debian,
+}
+
+/// How to call cargo for the bare-metal target.
+#[derive(Debug, Clone)]
+pub struct Toolchain {
+    /// Where `core` comes from.
+    pub core: Core,
+    /// The cargo to call.
+    pub cargo: PathBuf,
+    /// The compiler, where it is not the one that cargo finds by itself.
+    pub rustc: Option<PathBuf>,
+    /// The linker, where the compiler brings none.
+    pub linker: Option<PathBuf>,
+}
+
+/// Look in order: prebuilt core, Debian's compiler with its sources, apt.
+pub fn find(choice: Option<Core>) -> Result<Toolchain> {
+    if choice != Some(Core::Debian)
+        && let Some(libraries) = prebuilt_core()
+    {
+        say(format!("core: rustup's prebuilt one, in {}", libraries.display()));
+        let cargo = PathBuf::from("cargo");
+        return Ok(Toolchain {
+            core: Core::Rustup,
+            cargo,
+            rustc: None,
+            linker: None,
+        });
+    }
+    if choice == Some(Core::Rustup) {
+        let advice = format!("add it with\n    rustup target add {TARGET}");
+        return Err(Failure::missing(format!(
+            "rustup's compiler has no prebuilt core for {TARGET}: {advice}"
+        )));
+    }
+    if debian_version().is_none() {
+        install_debian()?;
+    }
+    let (major, minor) = debian_version().ok_or_else(nothing_found)?;
+    let linker = find_linker()?;
+    say(format!(
+        "core: built from Debian's sources by {DEBIAN_CARGO} {major}.{minor}, linked by {}",
+        linker.display()
+    ));
+    let (cargo, rustc) = (PathBuf::from(DEBIAN_CARGO), Some(PathBuf::from(DEBIAN_RUSTC)));
+    Ok(Toolchain {
+        core: Core::Debian,
+        cargo,
+        rustc,
+        linker: Some(linker),
+    })
+}
+
+/// The folder of rustup's prebuilt core. Its name is printed even where nothing is in it.
+fn prebuilt_core() -> Option<PathBuf> {
+    let folder = PathBuf::from(ask("rustc", &["--print", "target-libdir", "--target", TARGET])?);
+    let mut files = fs::read_dir(&folder).ok()?.flatten();
+    files
+        .any(|file| file.file_name().to_string_lossy().starts_with("libcore-"))
+        .then_some(folder)
+}
+
+/// Debian's compiler, if it is new enough and has the sources of `core`.
+fn debian_version() -> Option<(u32, u32)> {
+    if !Path::new(DEBIAN_CARGO).exists() {
+        return None;
+    }
+    let version = parse_version(&ask(DEBIAN_RUSTC, &["--version"])?)?;
+    let sysroot = PathBuf::from(ask(DEBIAN_RUSTC, &["--print", "sysroot"])?);
+    let sources = sysroot.join("lib/rustlib/src/rust/library/core/Cargo.toml");
+    (version >= OLDEST && sources.exists()).then_some(version)
+}
+
+fn parse_version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.strip_prefix("rustc ")?.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+fn install_debian() -> Result<()> {
+    if !apt::exists() || apt::right() == apt::Right::None {
+        return Err(nothing_found());
+    }
+    say(format!("no compiler here has a core for {TARGET}"));
+    apt::install(&DEBIAN_PACKAGES)
+}
+
+fn nothing_found() -> Failure {
+    Failure::missing(format!(
+        "no Rust compiler here can build for {TARGET}: run\n    rustup target add {TARGET}\n\
+         or, on Debian where rustup cannot reach its server,\n    {}",
+        apt::advice(&DEBIAN_PACKAGES)
+    ))
+}
+
+/// rustup's linker, which every stable toolchain has, or the system's.
+fn find_linker() -> Result<PathBuf> {
+    if let Some(linker) = rust_lld() {
+        return Ok(linker);
+    }
+    let installed = || ask("ld.lld", &["--version"]).map(|_| PathBuf::from("ld.lld"));
+    if let Some(linker) = installed() {
+        return Ok(linker);
+    }
+    apt::install(&["lld"])?;
+    installed().ok_or_else(|| Failure::missing("lld is installed, but ld.lld does not run: put it on PATH"))
+}
+
+fn rust_lld() -> Option<PathBuf> {
+    let sysroot = PathBuf::from(ask("rustc", &["--print", "sysroot"])?);
+    let host = ask("rustc", &["--print", "host-tuple"])?;
+    let linker = sysroot.join("lib/rustlib").join(host).join("bin/rust-lld");
+    linker.exists().then_some(linker)
+}
+
+/// One line from a tool, or nothing if it cannot say it.
+fn ask(program: &str, arguments: &[&str]) -> Option<String> {
+    let mut command = Command::new(program);
+    environment::clean(&mut command, Core::Rustup);
+    let output = command.args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output
+        .status
+        .success()
+        .then(|| text.lines().next().unwrap_or_default().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_from_what_rustc_says() {
+        assert_eq!(
+            parse_version("rustc 1.96.0 (ac68faa20 2026-05-25)"),
+            Some((1, 96))
+        );
+        assert_eq!(parse_version("rustc 1.85.0"), Some((1, 85)));
+        assert_eq!(parse_version("cargo 1.96.0"), None);
+        assert!((1, 85) < OLDEST && (2, 0) > OLDEST);
+    }
+}
