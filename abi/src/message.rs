@@ -1,0 +1,45 @@
+//! A message: a label, six words and at most one capability. The kernel carries it and knows no protocol.
+
+use crate::Handle;
+
+/// Words in a message, beside the label.
+pub const MESSAGE_WORDS: usize = 6;
+
+/// What a caller sends, and what a server answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Message {
+    /// The request's number, or the answer's status: the protocol decides.
+    pub label: u64,
+    /// The arguments.
+    pub words: [u64; MESSAGE_WORDS],
+    /// The capability to copy to the other side (it needs the right `GRANT`), or the handle of the one
+    /// received.
+    pub capability: Handle,
+}
+
+impl Message {
+    /// A message without a capability; words beyond `words` are zero.
+    #[must_use]
+    pub const fn new(label: u64, words: [u64; MESSAGE_WORDS]) -> Message {
+        Message {
+            label,
+            words,
+            capability: Handle::NONE,
+        }
+    }
+
+    /// The same message with a capability.
+    #[must_use]
+    pub const fn with_capability(self, capability: Handle) -> Message {
+        Message { capability, ..self }
+    }
+}
+
+/// A message as it arrives at a server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Received {
+    /// The badge of the endpoint capability that was called: it identifies the caller and cannot be forged.
+    pub badge: u64,
+    /// What the caller sent.
+    pub message: Message,
+}

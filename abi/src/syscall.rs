@@ -1,0 +1,285 @@
+//! The system calls: their numbers, and how arguments lie in registers.
+//!
+//! `syscall` with the number in `rax`. Arguments and results are the nine words of [`Registers`]; each call
+//! below names its words in that order, unused ones are ignored and should be zero. `rcx` and `r11` are lost
+//! (the instruction takes them), every other register keeps its value unless it carries a result.
+
+use crate::{Handle, MAX_CPUS, Message, Received};
+
+/// Argument and result words, in this order: `rdi rsi rdx r10 r8 r9 r12 r13 r14`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Registers(pub [u64; 9]);
+
+impl Registers {
+    /// Arguments for a call that takes fewer than nine words.
+    #[must_use]
+    pub fn of(words: &[u64]) -> Registers {
+        let mut registers = Registers::default();
+        for (to, from) in registers.0.iter_mut().zip(words) {
+            *to = *from;
+        }
+        registers
+    }
+
+    /// A message for `first` (the endpoint's handle, or the badge of the caller).
+    #[must_use]
+    pub const fn message(first: u64, message: &Message) -> Registers {
+        let w = &message.words;
+        Registers([
+            first,
+            message.label,
+            w[0],
+            w[1],
+            w[2],
+            w[3],
+            w[4],
+            w[5],
+            message.capability.0,
+        ])
+    }
+
+    /// The badge and message in these words.
+    #[must_use]
+    pub const fn received(&self) -> Received {
+        let r = &self.0;
+        let words = [r[2], r[3], r[4], r[5], r[6], r[7]];
+        Received {
+            badge: r[0],
+            message: Message {
+                label: r[1],
+                words,
+                capability: Handle(r[8]),
+            },
+        }
+    }
+}
+
+macro_rules! calls {
+    ($($(#[doc = $doc:literal])+ $name:ident = $number:literal,)+) => {
+        /// The calls of the kernel. Arguments → results, refusals common to all calls left out: a bad handle
+        /// is `NoSuchHandle` or `StaleHandle`, a wrong one `WrongKind` or `MissingRight`.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u64)]
+        pub enum Call {
+            $($(#[doc = $doc])+ $name = $number,)+
+        }
+
+        impl Call {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &'static [Call] = &[$(Call::$name,)+];
+
+            /// The call with this number; `None` for a number that no call has.
+            #[must_use]
+            pub const fn from_word(word: u64) -> Option<Call> {
+                match word {
+                    $($number => Some(Call::$name),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+calls! {
+    /// Nothing, the cheapest way into the kernel and back.
+    Nothing = 0,
+    /// `[endpoint: SEND, message…]` → `[0, answer…]`: sends and waits for the answer. A capability in the
+    /// message is copied (it needs `GRANT`). `ReplyLost` when the receiver ends first.
+    Call = 1,
+    /// `[endpoint: RECEIVE, answer…]` → `[badge, message…]`: answers the caller that this thread received
+    /// last, and waits for the next one. Without such a caller it just waits.
+    ReplyReceive = 2,
+    /// `[endpoint: RECEIVE]` → `[badge, message…]`: waits for a caller. One that was not answered yet gets
+    /// `ReplyLost`.
+    Receive = 3,
+    /// `[0, answer…]` → `[]`: answers the caller that this thread received last. `NoCaller` without one.
+    Reply = 4,
+    /// `[]` → `[endpoint]` with all rights and badge 0.
+    EndpointCreate = 8,
+    /// `[frames, name, name]` → `[process, window]`: an empty process that may own `frames` frames, taken from
+    /// the caller's account, with a name of up to 16 bytes (zero padded) for reports. `AccountExhausted`,
+    /// `BadArgument` (zero frames).
+    ProcessCreate = 16,
+    /// `[process: READ]` → `[preemptions, migrations, frames used, frame limit, threads]`.
+    ProcessStats = 17,
+    /// `[process: MANAGE]` → `[]`: ends it and all of its threads.
+    ProcessEnd = 18,
+    /// `[process or thread: READ]` → `[end kind, code, address, instruction]`: waits until it has ended; see
+    /// [`End`].
+    Wait = 19,
+    /// `[code]`: ends the caller's own process.
+    ProcessExit = 20,
+    /// `[process: MANAGE, entry, stack, argument, cpu]` → `[thread]`: starts a thread at `entry` with
+    /// `rsp = stack` and `rdi = argument`, on CPU `cpu` only or on any ([`ANY_CPU`]). `BadAddress`,
+    /// `NotOnline`, `ProcessEnded`.
+    ThreadCreate = 24,
+    /// `[code]`: ends the calling thread; the process ends with its last thread.
+    ThreadExit = 25,
+    /// `[]` → `[]`: lets the next thread of this CPU run.
+    ThreadYield = 26,
+    /// `[thread: MANAGE or 0 for the caller, mask × 4]` → `[]`: the CPUs it may run on, bit c of word c / 64.
+    /// A caller that may not stay moves at once. `NotOnline` when no CPU of the mask is online.
+    ThreadAffinity = 27,
+    /// `[account: MANAGE process, pages, placement]` → `[memory]`: cleared frames, paid by that process. See
+    /// [`Placement`]. `NodeExhausted`, `AccountExhausted`, `BadArgument` (none, or over [`MAX_MEMORY_PAGES`]).
+    MemoryCreate = 32,
+    /// `[process: MANAGE, memory, address, first page, pages, access]` → `[]`: see [`access`]; the memory
+    /// capability needs `READ`, and `WRITE` for a writable mapping. Not for per-CPU memory. `Misaligned`,
+    /// `BadAddress`, `AlreadyMapped`, `AccountExhausted` (page tables are paid too).
+    MemoryMap = 33,
+    /// `[process: MANAGE, address, pages]` → `[]`: `NotMapped` when any page of the range is not.
+    MemoryUnmap = 34,
+    /// `[window: MANAGE, memory: MANAGE, window page, memory page, pages, tag, note]` → `[]`: maps pages of
+    /// per-CPU memory at the same place in all units, CPU c's frames in unit c, cleared; remembers the tag
+    /// for the range and the note for the window. `PageInUse`, `AlreadyMapped`, `BadArgument`,
+    /// `AccountExhausted`.
+    WindowMap = 40,
+    /// `[window: MANAGE, window page, pages, note]` → `[]`: takes pages away from all units and waits until
+    /// no CPU can reach them. `NotMapped`.
+    WindowUnmap = 41,
+    /// `[window: WRITE, byte offset, source address, bytes]` → `[]`: copies at most a page of the caller's
+    /// memory to the same offset of every unit. `NotMapped`, `BadAddress`, `BadArgument`.
+    WindowFill = 42,
+    /// `[window: READ, start page]` → `[first page, pages, tag, note]`: the first mapped range at or behind
+    /// `start page`. `NotMapped` when there is none.
+    WindowQuery = 43,
+    /// `[process: MANAGE, capability: GRANT, rights, badge]` → `[handle in that process]`: copies a capability
+    /// with at most `rights`. A badge other than 0 can be given only to an endpoint that has none.
+    CapabilityGrant = 48,
+    /// `[capability]` → `[]`.
+    CapabilityDrop = 49,
+    /// `[console: WRITE, address, bytes]` → `[]`: at most [`MAX_CONSOLE_BYTES`], printed in one piece.
+    ConsoleWrite = 56,
+    /// `[machine: MANAGE, verdict]`: ends the run: 0 all checks done, 1 a check failed.
+    MachineExit = 57,
+}
+
+/// For [`Call::ThreadCreate`]: no particular CPU.
+pub const ANY_CPU: u64 = u64::MAX;
+
+/// Most frames of one memory object (per-CPU memory: pages × possible CPUs).
+pub const MAX_MEMORY_PAGES: u64 = 1 << 16;
+
+/// Longest text of one [`Call::ConsoleWrite`].
+pub const MAX_CONSOLE_BYTES: u64 = 512;
+
+/// What a mapping permits, for [`Call::MemoryMap`]. Every mapping is readable; writable and executable
+/// exclude each other.
+pub mod access {
+    /// Read only.
+    pub const READ: u64 = 0;
+    /// Read and write.
+    pub const WRITE: u64 = 1;
+    /// Read and execute.
+    pub const EXECUTE: u64 = 2;
+}
+
+/// Where the frames of a memory object lie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Placement {
+    /// On the caller's node, or on another when that one is exhausted.
+    Anywhere,
+    /// On the node with this number, or refused.
+    Node(u16),
+    /// `pages` frames for each possible CPU, each on its CPU's node: memory for windows.
+    PerCpu,
+}
+
+impl Placement {
+    /// The word for the call.
+    #[must_use]
+    pub const fn encode(self) -> u64 {
+        match self {
+            Placement::Anywhere => u64::MAX,
+            Placement::PerCpu => u64::MAX - 1,
+            Placement::Node(node) => node as u64,
+        }
+    }
+
+    /// Reads the word back; `None` for one that means nothing.
+    #[must_use]
+    pub const fn decode(word: u64) -> Option<Placement> {
+        match word {
+            u64::MAX => Some(Placement::Anywhere),
+            w if w == u64::MAX - 1 => Some(Placement::PerCpu),
+            w if w < 0x1_0000 => Some(Placement::Node(w as u16)),
+            _ => None,
+        }
+    }
+}
+
+/// How a process or thread ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// By itself, with this code; 0 is success.
+    Exited(u64),
+    /// By a fault: the vector (SDM volume 3, table 6-1), for a page fault the address, and where.
+    Faulted {
+        /// Exception vector, 0 to 31.
+        vector: u64,
+        /// Value of CR2 for a page fault, else 0.
+        address: u64,
+        /// The instruction's address.
+        instruction: u64,
+    },
+    /// Ended by another one.
+    Killed,
+}
+
+impl End {
+    /// The four result words of [`Call::Wait`].
+    #[must_use]
+    pub const fn encode(self) -> [u64; 4] {
+        match self {
+            End::Exited(code) => [0, code, 0, 0],
+            End::Faulted {
+                vector,
+                address,
+                instruction,
+            } => [1, vector, address, instruction],
+            End::Killed => [2, 0, 0, 0],
+        }
+    }
+
+    /// Reads the words back; `None` when they mean nothing.
+    #[must_use]
+    pub const fn decode(words: [u64; 4]) -> Option<End> {
+        match words[0] {
+            0 => Some(End::Exited(words[1])),
+            1 => Some(End::Faulted {
+                vector: words[1],
+                address: words[2],
+                instruction: words[3],
+            }),
+            2 => Some(End::Killed),
+            _ => None,
+        }
+    }
+}
+
+/// A set of CPUs as the four words of [`Call::ThreadAffinity`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct CpuMask(pub [u64; MAX_CPUS / 64]);
+
+impl CpuMask {
+    /// Every CPU.
+    pub const ALL: CpuMask = CpuMask([u64::MAX; MAX_CPUS / 64]);
+
+    /// One CPU; the empty set when there is no such number.
+    #[must_use]
+    pub fn only(cpu: usize) -> CpuMask {
+        let mut mask = CpuMask::default();
+        if let Some(word) = mask.0.get_mut(cpu / 64) {
+            *word = 1 << (cpu % 64);
+        }
+        mask
+    }
+
+    /// Whether `cpu` is in the set.
+    #[must_use]
+    pub fn contains(&self, cpu: usize) -> bool {
+        self.0
+            .get(cpu / 64)
+            .is_some_and(|word| word >> (cpu % 64) & 1 == 1)
+    }
+}
