@@ -11,10 +11,12 @@
 use crate::{CpuId, MAX_CPUS, MAX_NODES, UnitOffset};
 
 mod build;
+mod error;
 mod place;
 mod report;
 
-pub use build::{ShapeError, Sizes};
+pub use build::Sizes;
+pub use error::ShapeError;
 pub use place::{GroupSpan, PlaceError, Placement, exceeds_three_quarters, max_distance};
 pub use report::{EmbedReport, Layout, PageReport};
 

@@ -5,6 +5,7 @@
 mod alloc_info;
 mod firmware;
 mod id;
+mod page_map;
 mod topology;
 
 pub use alloc_info::{
@@ -14,4 +15,5 @@ pub use alloc_info::{
 };
 pub use firmware::{Affinities, Madt, MadtEntry, Processors, Slit, Srat, SratEntry, TableError};
 pub use id::{ApicId, CpuId, MAX_CPUS, MAX_NODES, NodeId, PAGE_SIZE, ProximityDomain, UnitOffset};
+pub use page_map::{PageMap, PageMapError, PageNeed, PageRange, page_map_words};
 pub use topology::{ApicMode, Complaint, FirmwareTables, MAX_MEMORY_RANGES, MemoryRange, Topology};

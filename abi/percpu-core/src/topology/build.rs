@@ -2,13 +2,13 @@
 //!
 //! The order is fixed and each step relies on the one before: [`start`](Topology::start) with the boot
 //! CPU, then CPUs, then affinities (a CPU that nobody knows makes no node), then
-//! [`finish`](Topology::finish), then distances (they need node numbers). What does not fit or does not
+//! [`finish`](Topology::finish), then distances (`distances.rs`; they need node numbers). What does not fit or does not
 //! make sense is left out and reported by its [`Complaint`]; the rest stays usable at every step.
 //!
-//! Sources: T1, T8; Linux's SLIT sanity rules.
+//! Sources: T1, T8.
 
 use super::{Complaint, Cpu, MAX_MEMORY_RANGES, MemoryRange, Topology};
-use crate::{ApicId, MAX_CPUS, MAX_NODES, NodeId, ProximityDomain, Slit};
+use crate::{ApicId, MAX_CPUS, MAX_NODES, NodeId, ProximityDomain};
 
 impl Topology {
     /// A topology of nothing, for a static. Call [`start`](Self::start) before anything else.
@@ -165,41 +165,6 @@ impl Topology {
                 None => turns.next().copied().unwrap_or(NodeId::FIRST),
             };
         }
-    }
-
-    /// Takes over the distances between the nodes that there are. Call after [`finish`](Self::finish).
-    ///
-    /// # Errors
-    ///
-    /// All or nothing: with [`Complaint::SlitIncomplete`] or [`Complaint::SlitImplausible`] the
-    /// distances stay 10 and 20.
-    pub fn set_distances(&mut self, slit: &Slit<'_>) -> Result<(), Complaint> {
-        for (from, to) in self.node_pairs() {
-            let (from, to) = (self.domain(from), self.domain(to));
-            let localities = slit.localities();
-            let distance =
-                slit.distance(from, to)
-                    .ok_or(Complaint::SlitIncomplete { from, to, localities })?;
-            if distance < 10 || (from == to && distance != 10) {
-                return Err(Complaint::SlitImplausible { from, to, distance });
-            }
-        }
-        for (from, to) in self.node_pairs() {
-            let distance = slit.distance(self.domain(from), self.domain(to)).unwrap_or(0);
-            if let Some(told) = self.distances.get_mut(from).and_then(|row| row.get_mut(to)) {
-                *told = distance;
-            }
-        }
-        Ok(())
-    }
-
-    fn node_pairs(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let count = self.node_count;
-        (0..count).flat_map(move |from| (0..count).map(move |to| (from, to)))
-    }
-
-    fn domain(&self, node: usize) -> ProximityDomain {
-        self.known_domains().get(node).copied().unwrap_or_default()
     }
 
     /// Lists the nodes that take CPUs without a domain and says how many they are: those with memory,
