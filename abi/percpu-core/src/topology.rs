@@ -15,6 +15,7 @@ use crate::{ApicId, CpuId, LOCAL_DISTANCE, MAX_CPUS, MAX_NODES, NodeId, Proximit
 
 mod build;
 mod complaint;
+mod distances;
 mod tables;
 
 pub use complaint::Complaint;
