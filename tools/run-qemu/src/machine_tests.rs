@@ -129,7 +129,10 @@ fn memory_is_dealt_in_steps_of_two_mebibytes() {
 }
 
 #[test]
-#[expect(clippy::single_range_in_vec_init, reason = "a node has a list of ranges, often of one")]
+#[expect(
+    clippy::single_range_in_vec_init,
+    reason = "a node has a list of ranges, often of one"
+)]
 fn memory_above_the_hole_goes_on_at_four_gibibytes() {
     let ranges = |memory, nodes| {
         Machine {

@@ -3,6 +3,8 @@
 //! A triple fault ends QEMU with status 0, and so would a machine that nobody ever started: success is
 //! therefore only what the guest itself says, twice, by a line and by its exit value.
 
+use std::fmt;
+
 use crate::status::Status;
 
 /// The line that a guest prints when everything it was asked for came out right.
@@ -38,6 +40,20 @@ impl Transcript {
             .iter()
             .map(String::as_str)
             .find(|line| line.contains(text))
+    }
+}
+
+impl fmt::Display for Transcript {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "--- the serial line")?;
+        self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
+        if !self.complaints.trim().is_empty() {
+            writeln!(f, "--- QEMU's own words\n{}", self.complaints.trim())?;
+        }
+        if let Some(registers) = &self.registers {
+            writeln!(f, "--- registers at the end\n{}", registers.trim())?;
+        }
+        write!(f, "--- {}", self.reason)
     }
 }
 
