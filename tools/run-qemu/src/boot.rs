@@ -11,6 +11,7 @@ use crate::programs::{self, Run};
 use crate::qemu::Qemu;
 use crate::session::{Session, Watch};
 use crate::status::{Failure, Result};
+use crate::symbolise;
 use crate::toolchain::{self, Core};
 use crate::transcript::Transcript;
 use crate::workspace::Workspace;
@@ -67,6 +68,13 @@ impl Prepared {
             session,
             _folder: folder,
         })
+    }
+
+    /// Functions and lines for all addresses in a transcript; empty if there are none.
+    pub fn symbolise(&self, transcript: &Transcript) -> String {
+        let load = |name: &str| addr2line::Loader::new(self.binaries.path(name)).ok();
+        let registers = transcript.registers.as_deref();
+        symbolise::explain(&transcript.lines, registers, &self.workspace.root, load)
     }
 
     /// Boot and watch to the end.

@@ -6,6 +6,7 @@
 
 mod apt;
 mod boot;
+mod child;
 mod compile;
 mod elf;
 mod environment;
@@ -18,6 +19,7 @@ mod say;
 mod serial;
 mod session;
 mod status;
+mod symbolise;
 mod toolchain;
 mod transcript;
 mod workspace;
@@ -27,8 +29,8 @@ pub use compile::Binaries;
 pub use machine::{BootFiles, MEMORY_STEP, MOST_CPUS, Machine, parse_memory, parse_nodes};
 pub use programs::{Expect, Run, Terms, asked, manifest};
 pub use qemu::Qemu;
-pub use say::say;
-pub use session::{Session, Watch, flush};
+pub use say::{flush, say};
+pub use session::{Session, Watch};
 pub use status::{Failure, Result, Status};
 pub use toolchain::Core;
 pub use transcript::{SUCCESS, Transcript};

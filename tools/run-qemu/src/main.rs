@@ -39,7 +39,7 @@ fn run(options: &Options) -> Result<Status> {
         ));
     }
     let transcript = prepared.boot(&machine, &runs, options.watch())?;
-    Ok(report(&transcript))
+    Ok(report(&transcript, &prepared.symbolise(&transcript)))
 }
 
 /// What a person would type. The launcher itself adds a control channel, and starts the CPUs over it.
@@ -67,10 +67,13 @@ fn quoted(word: &str) -> String {
     }
 }
 
-fn report(transcript: &Transcript) -> Status {
+fn report(transcript: &Transcript, places: &str) -> Status {
     flush();
     if let Some(registers) = &transcript.registers {
         println!("\nrun-qemu: registers when the time was over:\n{registers}");
+    }
+    if !places.is_empty() {
+        println!("\nrun-qemu: {}", places.trim_end());
     }
     let status = transcript.status.unwrap_or(Status::QemuFailed);
     if status != Status::QemuFailed && !transcript.complaints.trim().is_empty() {

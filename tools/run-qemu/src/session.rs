@@ -1,9 +1,8 @@
 //! One running machine: its serial line, its control channel, and its end.
 
-use std::io::Write;
+use std::io;
 use std::os::unix::net::UnixListener;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -11,12 +10,13 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::child::Guard;
 use crate::machine::{BootFiles, Machine};
 use crate::qemu::Qemu;
 use crate::qmp::Qmp;
 use crate::serial;
 use crate::status::{Failure, Result, Status};
-use crate::transcript::{Exit, Transcript, judge};
+use crate::transcript::{Transcript, judge};
 
 /// How long QEMU may take from its last word to its end.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -32,17 +32,6 @@ pub struct Session {
     scratch: TempDir,
 }
 
-/// A child process that does not outlive its owner.
-struct Guard(Child);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        // Both fail only when it is gone already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// How to watch a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Watch {
@@ -56,7 +45,7 @@ impl Session {
     /// Start QEMU, open its control channel, then let the guest run (a debugger lets it run itself).
     pub fn start(qemu: &Qemu, machine: &Machine, boot: &BootFiles, watch: Watch) -> Result<Self> {
         let wrong =
-            |error: std::io::Error| Failure::qemu(format!("cannot prepare QEMU's control channel: {error}"));
+            |error: io::Error| Failure::qemu(format!("cannot prepare QEMU's control channel: {error}"));
         let scratch = tempfile::Builder::new()
             .prefix("run-qemu")
             .tempdir()
@@ -73,38 +62,26 @@ impl Session {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let child = command.spawn();
-        let deadline = watch.time_limit.map(|limit| Instant::now() + limit);
         let cannot = |error| Failure::qemu(format!("cannot start {}: {error}", qemu.program()));
-        let mut child = Guard(child.map_err(cannot)?);
+        let mut child = Guard(command.spawn().map_err(cannot)?);
+        let deadline = watch.time_limit.map(|limit| Instant::now() + limit);
         let serial = serial::lines(child.0.stdout.take(), watch.echo);
         let complaints = serial::text(child.0.stderr.take());
-        let qmp = Qmp::accept(&listener, || matches!(child.0.try_wait(), Ok(None)));
-        let qmp = match qmp {
-            Ok(qmp) => qmp,
+        match open(&listener, &mut child, !machine.gdb) {
+            Ok(qmp) => Ok(Self {
+                child,
+                qmp,
+                serial,
+                complaints,
+                lines: Vec::new(),
+                deadline,
+                scratch,
+            }),
             Err(failure) => {
                 drop(child);
-                let words = complaints.join().unwrap_or_default();
-                return Err(Failure::qemu(format!(
-                    "{}; it said:\n{}",
-                    failure.message,
-                    words.trim()
-                )));
+                Err(explained(failure, &complaints.join().unwrap_or_default()))
             }
-        };
-        let mut session = Self {
-            child,
-            qmp,
-            serial,
-            complaints,
-            lines: Vec::new(),
-            deadline,
-            scratch,
-        };
-        if !machine.gdb {
-            session.qmp.execute("cont", json!({}))?;
         }
-        Ok(session)
     }
 
     /// Wait for a line that contains this text.
@@ -223,31 +200,18 @@ impl Session {
     }
 }
 
-impl Guard {
-    fn wait(&mut self, patience: Duration) -> Exit {
-        let deadline = Instant::now() + patience;
-        loop {
-            match self.0.try_wait() {
-                Ok(Some(status)) => {
-                    return Exit {
-                        code: status.code(),
-                        signal: status.signal(),
-                    };
-                }
-                Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
-                _ => {
-                    return Exit {
-                        code: None,
-                        signal: None,
-                    };
-                }
-            }
-        }
+fn open(listener: &UnixListener, child: &mut Guard, run: bool) -> Result<Qmp> {
+    let mut qmp = Qmp::accept(listener, || child.is_running())?;
+    if run {
+        qmp.execute("cont", json!({}))?;
     }
+    Ok(qmp)
 }
 
-/// Flush what was echoed, so that our next words come after it.
-pub fn flush() {
-    // A closed standard output is no reason to change the verdict.
-    let _ = std::io::stdout().flush();
+/// QEMU's own words say more than a broken control channel.
+fn explained(failure: Failure, complaints: &str) -> Failure {
+    match complaints.trim() {
+        "" => failure,
+        words => Failure::qemu(format!("QEMU does not start; it said:\n{words}")),
+    }
 }
