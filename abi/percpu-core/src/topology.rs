@@ -146,10 +146,11 @@ impl Topology {
         self.memory.get(..self.memory_count).unwrap_or(&[])
     }
 
-    /// Whether the node has memory now. Without an SRAT the one node has it all.
+    /// Whether the node has memory now. If firmware gave no memory to any node, a node that is the only
+    /// one has it all, and of several none is known to have any.
     pub fn has_memory(&self, node: NodeId) -> bool {
         match self.memory_ranges() {
-            [] => node == NodeId::FIRST,
+            [] => self.node_count() == 1 && node == NodeId::FIRST,
             ranges => ranges.iter().any(|range| range.node == node && !range.hotplug),
         }
     }

@@ -1,0 +1,162 @@
+//! Whatever the bytes of the tables are, a read ends, does not panic, and leaves a usable machine.
+
+use std::collections::BTreeSet;
+
+use percpu_core::{ApicMode, CpuId, LOCAL_DISTANCE, Topology};
+use proptest::prelude::*;
+
+mod common;
+
+use common::{Tables, repair};
+
+const MACHINES: [&str; 8] = [
+    "one",
+    "four-2+2",
+    "eight-3+5",
+    "sparse-2x3x2",
+    "two-of-six",
+    "memory-only-node",
+    "cpu-only-node",
+    "above-4g-2+2",
+];
+
+/// What holds for every topology.
+fn check(topology: &Topology, boot: u32) {
+    assert_eq!(
+        topology.apic_id(CpuId::BOOT).map(percpu_core::ApicId::get),
+        Some(boot)
+    );
+    assert!(topology.is_present(CpuId::BOOT));
+    let apic_ids: BTreeSet<_> = topology.cpus().map(|cpu| topology.apic_id(cpu)).collect();
+    assert_eq!(apic_ids.len(), topology.cpu_count(), "no CPU twice");
+    for cpu in topology.cpus() {
+        let node = topology.node_of_cpu(cpu).expect("every possible CPU has a node");
+        assert!(node.index() < topology.node_count());
+        assert_eq!(
+            topology.cpu_of(topology.apic_id(cpu).expect("possible")),
+            Some(cpu)
+        );
+    }
+    let ranges = topology.memory_ranges();
+    assert!(ranges.windows(2).all(|pair| pair[0].end() <= pair[1].base));
+    for range in ranges {
+        assert!(range.length > 0 && range.node.index() < topology.node_count());
+        assert_eq!(topology.node_of_address(range.base), Some(range.node));
+        assert_eq!(topology.node_of_address(range.end() - 1), Some(range.node));
+    }
+    for node in topology.nodes() {
+        assert_eq!(topology.distance(node, node), LOCAL_DISTANCE);
+        assert!(
+            topology
+                .nodes()
+                .all(|other| topology.distance(node, other) >= LOCAL_DISTANCE)
+        );
+    }
+}
+
+/// Overwrites bytes, then makes length and checksum true again if asked to: without that, damage never
+/// gets past the checksum.
+fn damage(table: &mut Option<Vec<u8>>, changes: &[(usize, u8)], cut: usize, repaired: bool) {
+    let Some(bytes) = table else { return };
+    bytes.truncate(bytes.len() - cut.min(bytes.len()));
+    for (at, value) in changes {
+        if let Some(byte) = bytes
+            .len()
+            .checked_sub(1)
+            .and_then(|last| bytes.get_mut(at % (last + 1)))
+        {
+            *byte = *value;
+        }
+    }
+    if repaired {
+        repair(bytes);
+    }
+}
+
+/// Values that length fields like to be wrong by, and any other.
+fn any_byte() -> impl Strategy<Value = u8> {
+    prop_oneof![Just(0), Just(1), Just(2), Just(255), 0..48u8, any::<u8>()]
+}
+
+fn any_changes() -> impl Strategy<Value = Vec<(usize, u8)>> {
+    prop::collection::vec((any::<usize>(), any_byte()), 0..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn damaged_tables_leave_a_usable_machine(
+        machine in prop::sample::select(&MACHINES[..]),
+        changes in prop::array::uniform3(any_changes()),
+        cuts in prop::array::uniform3(prop_oneof![3 => Just(0usize), 1 => 0..60usize]),
+        repaired in prop::array::uniform3(prop::bool::weighted(0.9)),
+        x2apic in any::<bool>(),
+    ) {
+        let mut tables = Tables::of(machine);
+        damage(&mut tables.madt, &changes[0], cuts[0], repaired[0]);
+        damage(&mut tables.srat, &changes[1], cuts[1], repaired[1]);
+        damage(&mut tables.slit, &changes[2], cuts[2], repaired[2]);
+        let mode = if x2apic { ApicMode::X2Apic } else { ApicMode::XApic };
+        let (topology, complaints) = tables.read_as(0, mode);
+        check(&topology, 0);
+        complaints.iter().for_each(|complaint| assert!(!complaint.to_string().is_empty()));
+    }
+
+    #[test]
+    fn any_entries_leave_a_usable_machine(
+        bodies in prop::array::uniform3(prop::collection::vec(any_byte(), 0..400)),
+        boot in any::<u32>(),
+    ) {
+        let table = |signature: &[u8; 4], body: &[u8]| {
+            let mut bytes = vec![0; 36];
+            bytes[..4].copy_from_slice(signature);
+            bytes.extend_from_slice(body);
+            repair(&mut bytes);
+            Some(bytes)
+        };
+        let tables = Tables {
+            madt: table(b"APIC", &bodies[0]),
+            srat: table(b"SRAT", &bodies[1]),
+            slit: table(b"SLIT", &bodies[2]),
+        };
+        let (topology, _) = tables.read_as(boot, ApicMode::X2Apic);
+        check(&topology, boot);
+    }
+
+    #[test]
+    fn any_bytes_leave_a_usable_machine(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let bytes = Some(bytes);
+        let tables = Tables { madt: bytes.clone(), srat: bytes.clone(), slit: bytes };
+        check(&tables.read().0, 0);
+    }
+}
+
+/// Not by chance: every byte of every table, one after the other, with every value a length likes to have.
+#[test]
+fn no_single_byte_does_harm() {
+    for machine in MACHINES {
+        let sound = Tables::of(machine);
+        for which in 0..3 {
+            let mut tables = sound.clone();
+            let Some(length) = pick(&mut tables, which).as_ref().map(Vec::len) else {
+                continue;
+            };
+            for at in 10..length {
+                for value in [0, 1, 2, 7, 0x7f, 0x80, 0xff] {
+                    let mut tables = sound.clone();
+                    damage(pick(&mut tables, which), &[(at, value)], 0, true);
+                    check(&tables.read().0, 0);
+                }
+            }
+        }
+    }
+}
+
+fn pick(tables: &mut Tables, which: usize) -> &mut Option<Vec<u8>> {
+    match which {
+        0 => &mut tables.madt,
+        1 => &mut tables.srat,
+        _ => &mut tables.slit,
+    }
+}
