@@ -7,12 +7,18 @@ mod boots;
 mod endings;
 mod first_chunk;
 mod lab;
+mod launcher;
 mod witness;
 
 use libtest_mimic::Arguments;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let trials = [endings::trials(), boots::trials(), first_chunk::trials()];
+    let trials = [
+        endings::trials(),
+        launcher::trials(),
+        boots::trials(),
+        first_chunk::trials(),
+    ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }

@@ -1,0 +1,120 @@
+//! The launcher as a process: its exit status, its words about a panic, and what it leaves behind.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Failed, Trial};
+use run_qemu::{Status, Workspace};
+
+use crate::lab::{TIME_LIMIT, prepared};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        Trial::test(
+            "launcher::exits_with_the_ending_and_says_where_a_panic_was",
+            panic_is_symbolised,
+        ),
+        Trial::test("launcher::takes_qemu_along_when_it_is_killed", killed),
+    ]
+}
+
+/// `cargo run` becomes the launcher, so its process is the one that is killed.
+fn launcher(arguments: &[&str]) -> Result<Command, Failed> {
+    // Builds the bare-metal part, so that the process has nothing left to do but to boot.
+    prepared()?;
+    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(Workspace::find()?.root)
+        .args(["run", "--quiet", "--package", "run-qemu", "--"]);
+    command.args(arguments).stdin(Stdio::null());
+    Ok(command)
+}
+
+fn panic_is_symbolised() -> Result<(), Failed> {
+    let output = launcher(&["--append", "panic_test"])?.output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let words = format!(
+        "{said}\n--- its errors\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    if output.status.code() != Some(Status::Panic.code().into()) {
+        return Err(format!(
+            "status {} expected, not {}:\n{words}",
+            Status::Panic.code(),
+            output.status
+        )
+        .into());
+    }
+    let symbolised = said.split_once("run-qemu: panic in the kernel:");
+    match symbolised.is_some_and(|(_, places)| places.contains(" at kernel/src/")) {
+        true => Ok(()),
+        false => Err(format!("a panic is said with functions and lines of kernel/src:\n{words}").into()),
+    }
+}
+
+fn killed() -> Result<(), Failed> {
+    let mut command = launcher(&["--append", "hang_test"])?;
+    let mut launcher = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let ended = |launcher: &mut Child| !matches!(launcher.try_wait(), Ok(None));
+    let qemu = until(|| match qemu_of(&launcher) {
+        None if ended(&mut launcher) => Some(None),
+        None => None,
+        found => Some(found),
+    });
+    launcher.kill()?;
+    launcher.wait()?;
+    let qemu = qemu
+        .flatten()
+        .ok_or("the launcher started no QEMU that could be left behind")?;
+    match until(|| is_gone(&qemu).then_some(())) {
+        Some(()) => Ok(()),
+        None => Err(format!("process {qemu}, a QEMU, outlived the launcher that was killed").into()),
+    }
+}
+
+fn until<T>(mut poll: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + TIME_LIMIT;
+    loop {
+        match poll() {
+            Some(found) => return Some(found),
+            None if Instant::now() > deadline => return None,
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+/// The process number of the QEMU that this launcher has started.
+fn qemu_of(launcher: &Child) -> Option<String> {
+    let parent = launcher.id().to_string();
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    let mut numbers = processes.filter_map(|entry| entry.file_name().into_string().ok());
+    numbers.find(|number| {
+        let status = state(number);
+        status.is_some_and(|state| state.name.starts_with("qemu-system") && state.parent == parent)
+    })
+}
+
+/// Gone, or dead and waiting for somebody to ask.
+fn is_gone(process: &str) -> bool {
+    state(process).is_none_or(|state| state.code == "Z")
+}
+
+struct State {
+    name: String,
+    code: String,
+    parent: String,
+}
+
+/// `/proc/N/stat`: number, name in parentheses, state, parent.
+fn state(process: &str) -> Option<State> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let (head, rest) = stat.rsplit_once(')')?;
+    let mut rest = rest.split_whitespace().map(str::to_string);
+    Some(State {
+        name: head.split_once('(')?.1.to_string(),
+        code: rest.next()?,
+        parent: rest.next()?,
+    })
+}
