@@ -85,14 +85,17 @@ fn until<T>(mut poll: impl FnMut() -> Option<T>) -> Option<T> {
     }
 }
 
-/// The process number of the QEMU that this launcher has started.
+/// The process number of the QEMU in which this launcher boots; it asks another one for its version first.
 fn qemu_of(launcher: &Child) -> Option<String> {
     let parent = launcher.id().to_string();
     let processes = fs::read_dir("/proc").ok()?.flatten();
     let mut numbers = processes.filter_map(|entry| entry.file_name().into_string().ok());
     numbers.find(|number| {
         let status = state(number);
-        status.is_some_and(|state| state.name.starts_with("qemu-system") && state.parent == parent)
+        let boots = || {
+            fs::read_to_string(format!("/proc/{number}/cmdline")).is_ok_and(|line| line.contains("-initrd"))
+        };
+        status.is_some_and(|state| state.name.starts_with("qemu-system") && state.parent == parent) && boots()
     })
 }
 
