@@ -1,4 +1,4 @@
-//! Per-CPU memory for kernels: which CPUs there are, and how their units are laid out.
+#![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 mod common;
 
-use common::{Tables, repair};
+use common::{Table, Tables, repair};
 
 const MACHINES: [&str; 8] = [
     "one",
@@ -82,6 +82,44 @@ fn any_changes() -> impl Strategy<Value = Vec<(usize, u8)>> {
     prop::collection::vec((any::<usize>(), any_byte()), 0..12)
 }
 
+/// An entry of the right form with any content. Small numbers are frequent, so that entries meet.
+#[derive(Clone, Debug)]
+struct Entry {
+    kind: u8,
+    length: u8,
+    seed: u64,
+}
+
+impl Entry {
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = bytes_from(self.seed, self.length.into());
+        bytes[..2].copy_from_slice(&[self.kind, self.length]);
+        bytes
+    }
+}
+
+fn any_entry() -> impl Strategy<Value = Entry> {
+    let length = prop_oneof![1 => 2..48u8, 5 => prop::sample::select(&[8u8, 16, 24, 40, 12][..])];
+    (0..11u8, length, any::<u64>()).prop_map(|(kind, length, seed)| Entry { kind, length, seed })
+}
+
+/// Bytes that a seed stands for: half of them 0, most of the rest small.
+fn bytes_from(seed: u64, count: usize) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let byte = (state >> 56) as u8;
+        match (state >> 48) & 7 {
+            0..4 => 0,
+            4..7 => byte & 3,
+            _ => byte,
+        }
+    };
+    (0..count).map(|_| next()).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
@@ -105,20 +143,19 @@ proptest! {
 
     #[test]
     fn any_entries_leave_a_usable_machine(
-        bodies in prop::array::uniform3(prop::collection::vec(any_byte(), 0..400)),
+        madt in prop::collection::vec(any_entry(), 0..30),
+        srat in prop::collection::vec(any_entry(), 0..30),
+        slit in (0..12u64, any::<u64>()),
         boot in any::<u32>(),
     ) {
-        let table = |signature: &[u8; 4], body: &[u8]| {
-            let mut bytes = vec![0; 36];
-            bytes[..4].copy_from_slice(signature);
-            bytes.extend_from_slice(body);
-            repair(&mut bytes);
-            Some(bytes)
+        let entries = |table: Table, entries: &[Entry]| {
+            entries.iter().fold(table, |table, entry| table.raw(&entry.bytes())).done()
         };
+        let (localities, seed) = slit;
         let tables = Tables {
-            madt: table(b"APIC", &bodies[0]),
-            srat: table(b"SRAT", &bodies[1]),
-            slit: table(b"SLIT", &bodies[2]),
+            madt: entries(Table::madt(3), &madt),
+            srat: entries(Table::srat(2), &srat),
+            slit: Table::slit(localities, &bytes_from(seed, (localities * localities) as usize)).done(),
         };
         let (topology, _) = tables.read_as(boot, ApicMode::X2Apic);
         check(&topology, boot);
