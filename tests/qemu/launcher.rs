@@ -1,13 +1,14 @@
 //! The launcher as a process: its exit status, its words about a panic, and what it leaves behind.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 use run_qemu::{Status, Workspace};
 
-use crate::lab::{TIME_LIMIT, prepared};
+use crate::lab::prepared;
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -56,33 +57,31 @@ fn panic_is_symbolised() -> Result<(), Failed> {
 
 fn killed() -> Result<(), Failed> {
     let mut command = launcher(&["--append", "hang_test"])?;
-    let mut launcher = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    let ended = |launcher: &mut Child| !matches!(launcher.try_wait(), Ok(None));
-    let qemu = until(|| match qemu_of(&launcher) {
-        None if ended(&mut launcher) => Some(None),
-        None => None,
-        found => Some(found),
-    });
+    let mut launcher = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    // A guest that speaks is under way: from here on QEMU has no reason of its own to end.
+    let said = BufReader::new(launcher.stdout.take().ok_or("no standard output")?).lines();
+    let guest = said
+        .map_while(Result::ok)
+        .find(|line| !line.starts_with("run-qemu:"));
+    let qemu = qemu_of(&launcher);
     launcher.kill()?;
     launcher.wait()?;
-    let qemu = qemu
-        .flatten()
+    let qemu = guest
+        .and(qemu)
         .ok_or("the launcher started no QEMU that could be left behind")?;
-    match until(|| is_gone(&qemu).then_some(())) {
-        Some(()) => Ok(()),
-        None => Err(format!("process {qemu}, a QEMU, outlived the launcher that was killed").into()),
+    match until_gone(&qemu) {
+        true => Ok(()),
+        false => Err(format!("process {qemu}, a QEMU, outlived the launcher that was killed").into()),
     }
 }
 
-fn until<T>(mut poll: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + TIME_LIMIT;
-    loop {
-        match poll() {
-            Some(found) => return Some(found),
-            None if Instant::now() > deadline => return None,
-            None => std::thread::sleep(Duration::from_millis(20)),
-        }
+/// Death takes a moment.
+fn until_gone(process: &str) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !is_gone(process) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
     }
+    is_gone(process)
 }
 
 /// The process number of the QEMU in which this launcher boots; it asks another one for its version first.
