@@ -1,0 +1,108 @@
+//! The refusals: each has a number, a name and its cause in numbers.
+
+use super::message;
+use crate::message::{MESSAGE_WORDS, Message};
+
+/// Why a request was refused. Nothing has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PercpuError {
+    /// The label is no request's number. Holds it.
+    UnknownRequest(u64),
+    /// The words mean nothing for this request. Holds the index of the first bad one (6: the capability).
+    Malformed(u64),
+    /// The client speaks another version. Holds the server's.
+    VersionMismatch(u64),
+    /// Not enough reserved pages in a row. Holds how many pages are free.
+    ReservedExhausted {
+        /// Free reserved pages per unit.
+        free: u64,
+    },
+    /// The client's quota does not allow it.
+    QuotaExceeded {
+        /// Pages per unit that it may hold.
+        limit: u64,
+        /// Pages per unit that it holds.
+        used: u64,
+    },
+    /// The window has no room for an offset range of that size.
+    WindowFull,
+    /// The size is zero or larger than a unit of the window. Holds the largest size.
+    BadSize(u64),
+    /// The alignment is not a power of two, or larger than a page.
+    BadAlign,
+    /// A node has too few free frames. Holds the node, or all ones when the kernel named none.
+    NodeExhausted(u64),
+    /// No region of this client ever had this id.
+    NoSuchRegion,
+    /// The region was destroyed.
+    StaleGeneration,
+    /// A page range reaches beyond the region. Holds its pages.
+    BadRange(u64),
+    /// Only init may ask for this.
+    NotPermitted,
+    /// The server knows no client with this badge.
+    NotAttached,
+    /// The server has no room for another client or region. Holds its limit.
+    ServerFull(u64),
+    /// The kernel refused something that the server did not expect. Holds the status.
+    Kernel(u64),
+}
+
+impl PercpuError {
+    /// The answer that carries this refusal.
+    #[must_use]
+    pub fn encode(self) -> Message {
+        use PercpuError::*;
+        match self {
+            UnknownRequest(label) => message(1, &[label]),
+            Malformed(index) => message(2, &[index]),
+            VersionMismatch(version) => message(3, &[version]),
+            ReservedExhausted { free } => message(4, &[free]),
+            QuotaExceeded { limit, used } => message(5, &[limit, used]),
+            WindowFull => message(6, &[]),
+            BadSize(largest) => message(7, &[largest]),
+            BadAlign => message(8, &[]),
+            NodeExhausted(node) => message(9, &[node]),
+            NoSuchRegion => message(10, &[]),
+            StaleGeneration => message(11, &[]),
+            BadRange(pages) => message(12, &[pages]),
+            NotPermitted => message(13, &[]),
+            NotAttached => message(14, &[]),
+            ServerFull(limit) => message(15, &[limit]),
+            Kernel(status) => message(16, &[status]),
+        }
+    }
+
+    /// The answer's words when it is a success.
+    ///
+    /// # Errors
+    /// The refusal that the answer carries; a number that no refusal has is reported as
+    /// [`PercpuError::UnknownRequest`] with that number.
+    pub fn from_answer(answer: &Message) -> Result<[u64; MESSAGE_WORDS], PercpuError> {
+        use PercpuError::*;
+        let w = &answer.words;
+        Err(match answer.label {
+            0 => return Ok(*w),
+            2 => Malformed(w[0]),
+            3 => VersionMismatch(w[0]),
+            4 => ReservedExhausted { free: w[0] },
+            5 => QuotaExceeded {
+                limit: w[0],
+                used: w[1],
+            },
+            6 => WindowFull,
+            7 => BadSize(w[0]),
+            8 => BadAlign,
+            9 => NodeExhausted(w[0]),
+            10 => NoSuchRegion,
+            11 => StaleGeneration,
+            12 => BadRange(w[0]),
+            13 => NotPermitted,
+            14 => NotAttached,
+            15 => ServerFull(w[0]),
+            16 => Kernel(w[0]),
+            1 => UnknownRequest(w[0]),
+            other => UnknownRequest(other),
+        })
+    }
+}

@@ -1,0 +1,240 @@
+//! The lock of the contract: every number, every place in a register or a page, written out once more.
+//!
+//! A line that has to change here is a change of the contract. Numbers are never used again for something
+//! else, so a line may be added, and none may be altered.
+
+use abi::percpu::{self, PercpuError, number};
+use abi::syscall::{CpuMask, End, Placement, access};
+use abi::window::{self, header};
+use abi::{Call, Handle, Message, Registers, Rights, Status, message, start, syscall};
+
+#[test]
+fn calls() {
+    let golden = [
+        (Call::Nothing, 0),
+        (Call::Call, 1),
+        (Call::ReplyReceive, 2),
+        (Call::Receive, 3),
+        (Call::Reply, 4),
+        (Call::EndpointCreate, 8),
+        (Call::ProcessCreate, 16),
+        (Call::ProcessStats, 17),
+        (Call::ProcessEnd, 18),
+        (Call::Wait, 19),
+        (Call::ProcessExit, 20),
+        (Call::ThreadCreate, 24),
+        (Call::ThreadExit, 25),
+        (Call::ThreadYield, 26),
+        (Call::ThreadAffinity, 27),
+        (Call::MemoryCreate, 32),
+        (Call::MemoryMap, 33),
+        (Call::MemoryUnmap, 34),
+        (Call::WindowMap, 40),
+        (Call::WindowUnmap, 41),
+        (Call::WindowFill, 42),
+        (Call::WindowQuery, 43),
+        (Call::CapabilityGrant, 48),
+        (Call::CapabilityDrop, 49),
+        (Call::ConsoleWrite, 56),
+        (Call::MachineExit, 57),
+    ];
+    let listed: Vec<(Call, u64)> = Call::ALL.iter().map(|call| (*call, *call as u64)).collect();
+    assert_eq!(listed, golden);
+}
+
+#[test]
+fn statuses() {
+    let golden = [
+        (Status::Ok, 0),
+        (Status::UnknownCall, 1),
+        (Status::NoSuchHandle, 2),
+        (Status::StaleHandle, 3),
+        (Status::WrongKind, 4),
+        (Status::MissingRight, 5),
+        (Status::BadArgument, 6),
+        (Status::BadAddress, 7),
+        (Status::Misaligned, 8),
+        (Status::NodeExhausted, 9),
+        (Status::AccountExhausted, 10),
+        (Status::TableFull, 11),
+        (Status::ReplyLost, 12),
+        (Status::NoCaller, 13),
+        (Status::AlreadyMapped, 14),
+        (Status::NotMapped, 15),
+        (Status::ProcessEnded, 16),
+        (Status::PageInUse, 17),
+        (Status::NotOnline, 18),
+        (Status::HeapExhausted, 19),
+    ];
+    let listed: Vec<(Status, u64)> = Status::ALL
+        .iter()
+        .map(|status| (*status, *status as u64))
+        .collect();
+    assert_eq!(listed, golden);
+}
+
+#[test]
+fn limits() {
+    assert_eq!(abi::ABI_VERSION, 1);
+    assert_eq!(abi::PAGE_SIZE, 4096);
+    assert_eq!(abi::MAX_CPUS, 256);
+    assert_eq!(message::MESSAGE_WORDS, 6);
+    assert_eq!(syscall::ANY_CPU, 0xffff_ffff_ffff_ffff);
+    assert_eq!(syscall::MAX_MEMORY_PAGES, 65_536);
+    assert_eq!(syscall::MAX_CONSOLE_BYTES, 512);
+    assert_eq!([access::READ, access::WRITE, access::EXECUTE], [0, 1, 2]);
+}
+
+#[test]
+fn rights() {
+    let bits = [
+        Rights::READ,
+        Rights::WRITE,
+        Rights::SEND,
+        Rights::RECEIVE,
+        Rights::GRANT,
+        Rights::MANAGE,
+    ];
+    assert_eq!(bits.map(|right| right.0), [1, 2, 4, 8, 16, 32]);
+    assert_eq!((Rights::NONE.0, Rights::ALL.0), (0, 63));
+}
+
+#[test]
+fn handles() {
+    assert_eq!(Handle::NONE.0, 0);
+    assert_eq!(Handle::new(0x1234, 0x5678_9abc).0, 0x0000_5678_9abc_1234);
+}
+
+/// A message lies in the registers as `[endpoint or badge, label, six words, capability]`.
+#[test]
+fn register_order() {
+    let message = Message::new(2, [3, 4, 5, 6, 7, 8]).with_capability(Handle(9));
+    let registers = Registers::message(1, &message);
+    assert_eq!(registers.0, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    assert_eq!(Registers::of(&[1, 2]).0, [1, 2, 0, 0, 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn call_records() {
+    assert_eq!(Placement::Anywhere.encode(), u64::MAX);
+    assert_eq!(Placement::PerCpu.encode(), u64::MAX - 1);
+    assert_eq!(Placement::Node(7).encode(), 7);
+    assert_eq!(End::Exited(7).encode(), [0, 7, 0, 0]);
+    let fault = End::Faulted {
+        vector: 14,
+        address: 2,
+        instruction: 3,
+    };
+    assert_eq!(fault.encode(), [1, 14, 2, 3]);
+    assert_eq!(End::Killed.encode(), [2, 0, 0, 0]);
+    assert_eq!(CpuMask::only(65).0, [0, 2, 0, 0]);
+}
+
+#[test]
+fn window() {
+    assert_eq!(window::WINDOW_BASE, 0x1000_0000_0000);
+    assert_eq!(window::DEFAULT_STRIDE, 0x400_0000);
+    assert_eq!(window::STATIC_FIRST_PAGE, 1);
+    assert_eq!(window::TEMPLATE_SEGMENT_TYPE, 0x6ca5_ad01);
+    let words = [
+        header::UNIT_BASE,
+        header::CPU,
+        header::NODE,
+        header::POSSIBLE_CPUS,
+        header::ONLINE_CPUS,
+        header::TOPOLOGY_GENERATION,
+        header::STRIDE,
+        header::VERSION,
+        header::NODES,
+        header::ONLINE,
+    ];
+    assert_eq!(words, [0, 8, 16, 24, 32, 40, 48, 56, 64, 72]);
+}
+
+#[test]
+fn start_page() {
+    assert_eq!(start::START_INFO_ADDRESS, 0x7000_0000);
+    assert_eq!(start::MODULE_ADDRESS, 0x1_0000_0000);
+    assert_eq!((start::START_WORDS, start::NAME_OFFSET), (24, 192));
+    assert_eq!((start::NAME_BYTES, start::ARGUMENT_OFFSET), (32, 224));
+    assert_eq!(start::ARGUMENT_BYTES, 1024);
+    let words: [u64; 16] = core::array::from_fn(|index| index as u64 + 2);
+    let mut page = [0; start::START_WORDS];
+    page[0] = 0x6e6f_696c_6573;
+    page[1] = 1;
+    page[2..18].copy_from_slice(&words);
+    let info = start::StartInfo::decode(&page).unwrap();
+    let h = info.handover;
+    let fields = [
+        info.process.0,
+        info.console.0,
+        info.percpu.0,
+        info.quota_pages,
+        info.name_bytes,
+        info.argument_bytes,
+        h.machine.0,
+        h.reserved.0,
+        h.reserved_pages,
+        h.dynamic.0,
+        h.dynamic_pages,
+        h.possible_cpus,
+        h.online_cpus,
+        h.nodes,
+        h.stride,
+        h.module_bytes,
+    ];
+    assert_eq!(fields, words);
+}
+
+#[test]
+fn percpu_requests() {
+    let numbers = [
+        number::HELLO,
+        number::RESERVE,
+        number::CREATE,
+        number::POPULATE,
+        number::DESTROY,
+        number::STATS,
+        number::ATTACH,
+    ];
+    assert_eq!(numbers, [1, 2, 3, 4, 6, 7, 16]);
+    assert_eq!((percpu::PROTOCOL_VERSION, percpu::INIT_BADGE), (1, 1));
+    let region = percpu::RegionId {
+        index: 2,
+        generation: 3,
+    };
+    assert_eq!(region.encode(), 0x3_0000_0002);
+    let create = percpu::Request::Create {
+        unit_bytes: 4096,
+        populate: percpu::Populate::All,
+        name: *b"abcdefghi\0\0\0\0\0\0\0",
+    };
+    let words = [4096, 1, 0x6867_6665_6463_6261, 0x69, 0, 0];
+    assert_eq!(create.encode(), Message::new(3, words));
+    assert_eq!(percpu::unit_pages(2 << 20), 511);
+}
+
+#[test]
+fn percpu_refusals() {
+    use PercpuError::*;
+    let golden = [
+        UnknownRequest(1),
+        Malformed(1),
+        VersionMismatch(1),
+        ReservedExhausted { free: 1 },
+        QuotaExceeded { limit: 1, used: 2 },
+        WindowFull,
+        BadSize(1),
+        BadAlign,
+        NodeExhausted(1),
+        NoSuchRegion,
+        StaleGeneration,
+        BadRange(1),
+        NotPermitted,
+        NotAttached,
+        ServerFull(1),
+        Kernel(1),
+    ];
+    let labels: Vec<u64> = golden.iter().map(|refusal| refusal.encode().label).collect();
+    assert_eq!(labels, (1..=16).collect::<Vec<u64>>());
+}

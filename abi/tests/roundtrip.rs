@@ -1,0 +1,230 @@
+//! Every record comes back as it was sent, and no words from outside can do more than be refused.
+
+use abi::percpu::{Geometry, Grant, PercpuError, Populate, RegionId, Request, Stats};
+use abi::start::{Handover, START_WORDS, StartError, StartInfo};
+use abi::syscall::{CpuMask, End, Placement};
+use abi::{Call, Handle, Message, Registers, Rights, Status};
+use proptest::prelude::*;
+
+/// Words that hit borders more often than chance does.
+fn word() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        any::<u64>(),
+        0..20u64,
+        Just(u64::MAX),
+        (0..64u32).prop_map(|bit| 1 << bit)
+    ]
+}
+
+fn message() -> impl Strategy<Value = Message> {
+    let label = prop_oneof![0..20u64, word()];
+    let words = prop::array::uniform6(prop_oneof![Just(0), word()]);
+    let capability = prop_oneof![Just(0), word()].prop_map(Handle);
+    (label, words, capability).prop_map(|(label, words, capability)| Message {
+        label,
+        words,
+        capability,
+    })
+}
+
+fn region() -> impl Strategy<Value = RegionId> {
+    word().prop_map(RegionId::decode)
+}
+
+fn name() -> impl Strategy<Value = [u8; 16]> {
+    "[a-zäß]{0,8}".prop_map(|text| {
+        let mut name = [0; 16];
+        name[..text.len()].copy_from_slice(text.as_bytes());
+        name
+    })
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    let populate = prop_oneof![Just(Populate::None), Just(Populate::All)];
+    prop_oneof![
+        word().prop_map(|version| Request::Hello { version }),
+        (word(), word()).prop_map(|(bytes, align)| Request::Reserve { bytes, align }),
+        (word(), populate, name()).prop_map(|(unit_bytes, populate, name)| Request::Create {
+            unit_bytes,
+            populate,
+            name
+        }),
+        (region(), word(), word()).prop_map(|(region, page, count)| Request::Populate {
+            region,
+            page,
+            count
+        }),
+        region().prop_map(|region| Request::Destroy { region }),
+        Just(Request::Stats),
+        (word(), word(), word()).prop_map(|(badge, quota_pages, static_pages)| Request::Attach {
+            badge,
+            quota_pages,
+            static_pages
+        }),
+    ]
+}
+
+fn refusal() -> impl Strategy<Value = PercpuError> {
+    use PercpuError::*;
+    prop_oneof![
+        word().prop_map(UnknownRequest),
+        word().prop_map(Malformed),
+        word().prop_map(VersionMismatch),
+        word().prop_map(|free| ReservedExhausted { free }),
+        (word(), word()).prop_map(|(limit, used)| QuotaExceeded { limit, used }),
+        Just(WindowFull),
+        word().prop_map(BadSize),
+        Just(BadAlign),
+        word().prop_map(NodeExhausted),
+        Just(NoSuchRegion),
+        Just(StaleGeneration),
+        word().prop_map(BadRange),
+        Just(NotPermitted),
+        Just(NotAttached),
+        word().prop_map(ServerFull),
+        word().prop_map(Kernel),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn requests_come_back(request in request()) {
+        let mut message = request.encode();
+        if matches!(request, Request::Attach { .. }) {
+            message = message.with_capability(Handle(1));
+        }
+        prop_assert_eq!(Request::decode(&message), Ok(request));
+    }
+
+    /// What is read as a request is that request: nothing in the message was ignored.
+    #[test]
+    fn garbage_is_no_request_or_a_whole_one(message in message()) {
+        if let Ok(request) = Request::decode(&message) {
+            prop_assert_eq!(request.encode().with_capability(message.capability), message);
+        }
+    }
+
+    #[test]
+    fn one_bad_word_is_named(request in request(), at in 0..6usize, bad in 1..u64::MAX) {
+        let mut message = request.encode();
+        message.capability = Handle(u64::from(matches!(request, Request::Attach { .. })));
+        message.words[at] ^= bad;
+        match Request::decode(&message) {
+            Err(PercpuError::Malformed(index)) => prop_assert!(index <= at as u64),
+            Err(other) => prop_assert!(false, "{:?}", other),
+            Ok(other) => prop_assert_ne!(other, request),
+        }
+    }
+
+    #[test]
+    fn refusals_come_back(refusal in refusal()) {
+        prop_assert_eq!(PercpuError::from_answer(&refusal.encode()), Err(refusal));
+    }
+
+    #[test]
+    fn garbage_answers_are_words_or_refusals(message in message()) {
+        match PercpuError::from_answer(&message) {
+            Ok(words) => prop_assert_eq!((message.label, words), (0, message.words)),
+            Err(_) => prop_assert_ne!(message.label, 0),
+        }
+    }
+
+    #[test]
+    fn answers_come_back(words in prop::array::uniform6(word())) {
+        let answer = |message: Message| PercpuError::from_answer(&message);
+        prop_assert_eq!(answer(Geometry::decode(&words).encode()), Ok(words));
+        prop_assert_eq!(answer(Stats::decode(&words).encode()), Ok(words));
+        let grant = Grant::decode(&words);
+        prop_assert_eq!(answer(grant.encode()).map(|words| Grant::decode(&words)), Ok(grant));
+    }
+
+    #[test]
+    fn messages_come_back_from_registers(message in message(), first in word()) {
+        let received = Registers::message(first, &message).received();
+        prop_assert_eq!((received.badge, received.message), (first, message));
+    }
+
+    #[test]
+    fn the_start_page_comes_back(words in prop::array::uniform16(word()), name in 0..=32u64, argument in 0..=1024u64) {
+        let w = |index: usize| words[index];
+        let handover = Handover {
+            machine: Handle(w(0)), reserved: Handle(w(1)), reserved_pages: w(2), dynamic: Handle(w(3)),
+            dynamic_pages: w(4), possible_cpus: w(5), online_cpus: w(6), nodes: w(7), stride: w(8),
+            module_bytes: w(9),
+        };
+        let info = StartInfo {
+            process: Handle(w(10)), console: Handle(w(11)), percpu: Handle(w(12)), quota_pages: w(13),
+            name_bytes: name, argument_bytes: argument, handover,
+        };
+        prop_assert_eq!(StartInfo::decode(&info.encode()), Ok(info));
+    }
+
+    #[test]
+    fn a_foreign_start_page_is_refused(words in prop::array::uniform24(word())) {
+        prop_assert_eq!(StartInfo::decode(&words), Err(StartError::NoMagic));
+    }
+
+    #[test]
+    fn calls_and_statuses_are_their_numbers(word in word()) {
+        if let Some(call) = Call::from_word(word) {
+            prop_assert_eq!(call as u64, word);
+        }
+        if let Some(status) = Status::from_word(word) {
+            prop_assert_eq!(status as u64, word);
+        }
+        prop_assert_eq!(Call::from_word(word).is_some(), Call::ALL.iter().any(|call| *call as u64 == word));
+        prop_assert_eq!(Status::from_word(word).is_some(), Status::ALL.iter().any(|status| *status as u64 == word));
+    }
+
+    #[test]
+    fn placements_ends_and_rights_are_their_words(words in prop::array::uniform4(word())) {
+        if let Some(placement) = Placement::decode(words[0]) {
+            prop_assert_eq!(placement.encode(), words[0]);
+        }
+        if let Some(end) = End::decode(words) {
+            prop_assert_eq!(End::decode(end.encode()), Some(end));
+        }
+        match Rights::from_word(words[0]) {
+            Some(rights) => prop_assert_eq!(u64::from(rights.0), words[0]),
+            None => prop_assert!(words[0] > 63),
+        }
+    }
+
+    #[test]
+    fn a_handle_keeps_both_its_parts(index in any::<u16>(), generation in any::<u32>()) {
+        let handle = Handle::new(index, generation);
+        prop_assert_eq!((handle.index(), handle.generation()), (index.into(), generation.into()));
+    }
+
+    #[test]
+    fn a_mask_of_one_cpu_holds_that_cpu(cpu in 0..300usize, other in 0..300usize) {
+        let holds = CpuMask::only(cpu).contains(other);
+        prop_assert_eq!(holds, cpu == other && cpu < abi::MAX_CPUS);
+    }
+}
+
+#[test]
+fn start_pages_of_another_version_or_with_long_texts_are_refused() {
+    let good = StartInfo::default().encode();
+    let with = |at: usize, value: u64| {
+        let mut words: [u64; START_WORDS] = good;
+        words[at] = value;
+        StartInfo::decode(&words)
+    };
+    assert_eq!(with(1, 2), Err(StartError::VersionMismatch(2)));
+    assert_eq!(with(6, 33), Err(StartError::BadLength));
+    assert_eq!(with(7, u64::MAX), Err(StartError::BadLength));
+}
+
+#[test]
+fn an_attachment_needs_a_window_and_nothing_else_takes_one() {
+    let attach = Request::Attach {
+        badge: 2,
+        quota_pages: 1,
+        static_pages: 0,
+    };
+    let refused = Err(PercpuError::Malformed(6));
+    assert_eq!(Request::decode(&attach.encode()), refused);
+    let with_window = Request::Stats.encode().with_capability(Handle(5));
+    assert_eq!(Request::decode(&with_window), refused);
+}
