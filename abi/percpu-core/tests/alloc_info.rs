@@ -1,9 +1,6 @@
-//! The shape beyond the vectors: where units lie once memory is there, and what is refused.
+//! The shape beyond the vectors: the rules one by one, look-ups, and what is refused.
 
-use percpu_core::{
-    AllocInfo, CpuId, GroupSpan, LOCAL_DISTANCE, PlaceError, REMOTE_DISTANCE, ShapeError, Sizes, UnitOffset,
-    exceeds_three_quarters, max_distance,
-};
+use percpu_core::{AllocInfo, CpuId, LOCAL_DISTANCE, REMOTE_DISTANCE, ShapeError, Sizes};
 
 const MIB: u64 = 1 << 20;
 const USUAL: Sizes = Sizes {
@@ -34,11 +31,51 @@ fn local(_: CpuId, _: CpuId) -> u32 {
     LOCAL_DISTANCE
 }
 
-fn offsets(info: &AllocInfo) -> Vec<u64> {
-    info.cpus()
-        .filter_map(|cpu| info.unit_offset(cpu))
-        .map(UnitOffset::bytes)
-        .collect()
+#[test]
+fn makes_no_unit_smaller_than_the_minimum() {
+    let tiny = Sizes {
+        static_size: 4096,
+        reserved_size: 0,
+        dyn_size: 0,
+        atom_size: 4096,
+    };
+    let info = on_nodes(&tiny, &[1]);
+    assert_eq!(
+        (info.size_sum(), info.unit_size(), info.alloc_size()),
+        (24_576, 32_768, 32_768)
+    );
+}
+
+#[test]
+fn keeps_units_at_page_borders() {
+    // Half of 17 pages would be enough for a unit, but is not whole pages.
+    let odd = Sizes {
+        static_size: 4096,
+        reserved_size: 0,
+        dyn_size: 0,
+        atom_size: 17 * 4096,
+    };
+    let info = on_nodes(&odd, &[2]);
+    assert_eq!((info.units_per_alloc(), info.unit_size()), (1, 17 * 4096));
+}
+
+#[test]
+fn takes_only_10_both_ways_as_near() {
+    let groups = |there: u32, back: u32| {
+        let distance = move |a: CpuId, b: CpuId| match (a.get(), b.get()) {
+            (0, 1) => there,
+            (1, 0) => back,
+            _ => LOCAL_DISTANCE,
+        };
+        let cpus = [0, 1].map(CpuId::new);
+        AllocInfo::<2, 2>::build(&USUAL, cpus, distance)
+            .expect("a shape")
+            .group_count()
+    };
+    assert_eq!(groups(10, 10), 1);
+    for (there, back) in [(10, 11), (11, 10), (5, 5), (0, 0), (11, 11), (10, 20), (20, 10)] {
+        assert_eq!(groups(there, back), 2, "{there} there, {back} back");
+    }
 }
 
 #[test]
@@ -62,83 +99,6 @@ fn knows_sparse_ids_and_no_others() {
         assert_eq!(info.unit_index(impossible), None);
         assert_eq!(info.group_of(impossible), None);
     }
-}
-
-#[test]
-fn moves_groups_to_where_their_memory_is() {
-    let mut info = on_nodes(&USUAL, &[3, 2, 3]);
-    let base = 0x1_0000_0000;
-    let placement = info
-        .place_groups(&[base + (8 << 30), base, base + (4 << 30)])
-        .unwrap();
-    assert_eq!(placement.base, base);
-    assert_eq!(placement.max_distance, (8 << 30) + 4 * MIB);
-    let (second, third) = (4 << 30, 8 << 30);
-    let expected = [
-        third,
-        third + MIB,
-        third + 2 * MIB,
-        0,
-        MIB,
-        second,
-        second + MIB,
-        second + 2 * MIB,
-    ];
-    assert_eq!(offsets(&info), expected);
-    assert_eq!(info.lowest_and_highest(), Some((CpuId::new(3), CpuId::new(2))));
-    assert_eq!(info.unit_offset(CpuId::new(3)), Some(UnitOffset::new(0)));
-}
-
-#[test]
-fn refuses_groups_that_cannot_lie_there() {
-    let mut info = on_nodes(&USUAL, &[2, 2]);
-    let before = info.clone();
-    let refused = |info: &mut AllocInfo, starts: &[u64]| info.place_groups(starts).unwrap_err();
-    assert_eq!(
-        refused(&mut info, &[0]),
-        PlaceError::WrongCount { given: 1, needed: 2 }
-    );
-    assert_eq!(
-        refused(&mut info, &[0, 4 * MIB + 8]),
-        PlaceError::Misaligned { group: 1 }
-    );
-    assert_eq!(
-        refused(&mut info, &[0, 0_u64.wrapping_sub(4096)]),
-        PlaceError::PastEnd { group: 1 }
-    );
-    assert_eq!(
-        refused(&mut info, &[0, 2 * MIB - 4096]),
-        PlaceError::Overlap { group: 1, with: 0 }
-    );
-    assert_eq!(
-        refused(&mut info, &[MIB, 0]),
-        PlaceError::Overlap { group: 1, with: 0 }
-    );
-    assert_eq!(info, before);
-    assert!(info.place_groups(&[2 * MIB, 0]).is_ok());
-}
-
-#[test]
-fn measures_to_the_end_of_the_group_that_starts_highest() {
-    let span = |start, size| GroupSpan { start, size };
-    assert_eq!(
-        max_distance([span(100, 1000), span(200, 10)].into_iter()),
-        Some(110)
-    );
-    assert_eq!(max_distance([span(u64::MAX, 1), span(0, 1)].into_iter()), None);
-    assert_eq!(max_distance([].into_iter()), None);
-}
-
-#[test]
-fn refuses_only_what_is_over_three_quarters() {
-    // Recorded: accepted, accepted at the limit exactly, refused.
-    assert!(!exceeds_three_quarters(4_297_064_448, 5_729_419_268));
-    assert!(!exceeds_three_quarters(4_297_064_448, 5_729_419_264));
-    assert!(exceeds_three_quarters(4_297_064_448, 5_729_419_256));
-    // Four-level paging: the limit is 26,388,279,066,623 bytes.
-    assert!(!exceeds_three_quarters(26_388_279_066_623, (1 << 45) - 1));
-    assert!(exceeds_three_quarters(26_388_279_066_624, (1 << 45) - 1));
-    assert!(!exceeds_three_quarters(u64::MAX / 2, u64::MAX));
 }
 
 #[test]

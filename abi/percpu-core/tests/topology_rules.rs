@@ -77,6 +77,20 @@ fn ids_that_the_apic_cannot_name_are_left_out() {
 }
 
 #[test]
+fn an_8_bit_255_is_everybody_in_every_mode() {
+    let tables = Tables {
+        madt: madt_of([0, 255]).done(),
+        ..Tables::default()
+    };
+    let unnameable = Complaint::NotAddressable {
+        apic_id: ApicId::new(255),
+    };
+    for mode in [ApicMode::XApic, ApicMode::X2Apic] {
+        assert_eq!(cpus(&tables, mode), ("cpus 0/0".into(), vec![unnameable]));
+    }
+}
+
+#[test]
 fn from_revision_5_on_a_disabled_cpu_needs_the_online_capable_flag() {
     let entries = |table: Table| {
         table

@@ -1,0 +1,115 @@
+//! Where units lie once the memory of all groups is there, and when that is too far apart.
+
+use percpu_core::{
+    AllocInfo, CpuId, GroupSpan, LOCAL_DISTANCE, PlaceError, REMOTE_DISTANCE, Sizes, UnitOffset,
+    exceeds_three_quarters, max_distance,
+};
+
+const MIB: u64 = 1 << 20;
+const USUAL: Sizes = Sizes {
+    static_size: 180_224,
+    reserved_size: 8_192,
+    dyn_size: 28_672,
+    atom_size: 2 * MIB,
+};
+
+/// CPUs numbered through, so many on each node.
+fn on_nodes(sizes: &Sizes, per_node: &[usize]) -> AllocInfo {
+    let nodes: Vec<usize> = per_node
+        .iter()
+        .enumerate()
+        .flat_map(|(node, cpus)| std::iter::repeat_n(node, *cpus))
+        .collect();
+    let distance = |a: CpuId, b: CpuId| {
+        if nodes[a.index()] == nodes[b.index()] {
+            LOCAL_DISTANCE
+        } else {
+            REMOTE_DISTANCE
+        }
+    };
+    AllocInfo::build(sizes, (0..nodes.len() as u16).map(CpuId::new), distance).expect("a shape")
+}
+
+fn offsets(info: &AllocInfo) -> Vec<u64> {
+    info.cpus()
+        .filter_map(|cpu| info.unit_offset(cpu))
+        .map(UnitOffset::bytes)
+        .collect()
+}
+
+#[test]
+fn moves_groups_to_where_their_memory_is() {
+    let mut info = on_nodes(&USUAL, &[3, 2, 3]);
+    let base = 0x1_0000_0000;
+    let placement = info
+        .place_groups(&[base + (8 << 30), base, base + (4 << 30)])
+        .unwrap();
+    assert_eq!(placement.base, base);
+    assert_eq!(placement.max_distance, (8 << 30) + 4 * MIB);
+    let (second, third) = (4 << 30, 8 << 30);
+    let expected = [
+        third,
+        third + MIB,
+        third + 2 * MIB,
+        0,
+        MIB,
+        second,
+        second + MIB,
+        second + 2 * MIB,
+    ];
+    assert_eq!(offsets(&info), expected);
+    assert_eq!(info.lowest_and_highest(), Some((CpuId::new(3), CpuId::new(2))));
+    assert_eq!(info.unit_offset(CpuId::new(3)), Some(UnitOffset::new(0)));
+}
+
+#[test]
+fn refuses_groups_that_cannot_lie_there() {
+    let mut info = on_nodes(&USUAL, &[2, 2]);
+    let before = info.clone();
+    let refused = |info: &mut AllocInfo, starts: &[u64]| info.place_groups(starts).unwrap_err();
+    assert_eq!(
+        refused(&mut info, &[0]),
+        PlaceError::WrongCount { given: 1, needed: 2 }
+    );
+    assert_eq!(
+        refused(&mut info, &[0, 4 * MIB + 8]),
+        PlaceError::Misaligned { group: 1 }
+    );
+    assert_eq!(
+        refused(&mut info, &[0, 0_u64.wrapping_sub(4096)]),
+        PlaceError::PastEnd { group: 1 }
+    );
+    assert_eq!(
+        refused(&mut info, &[0, 2 * MIB - 4096]),
+        PlaceError::Overlap { group: 1, with: 0 }
+    );
+    assert_eq!(
+        refused(&mut info, &[MIB, 0]),
+        PlaceError::Overlap { group: 1, with: 0 }
+    );
+    assert_eq!(info, before);
+    assert!(info.place_groups(&[2 * MIB, 0]).is_ok());
+}
+
+#[test]
+fn measures_to_the_end_of_the_group_that_starts_highest() {
+    let span = |start, size| GroupSpan { start, size };
+    assert_eq!(
+        max_distance([span(100, 1000), span(200, 10)].into_iter()),
+        Some(110)
+    );
+    assert_eq!(max_distance([span(u64::MAX, 1), span(0, 1)].into_iter()), None);
+    assert_eq!(max_distance([].into_iter()), None);
+}
+
+#[test]
+fn refuses_only_what_is_over_three_quarters() {
+    // Recorded: accepted, accepted at the limit exactly, refused.
+    assert!(!exceeds_three_quarters(4_297_064_448, 5_729_419_268));
+    assert!(!exceeds_three_quarters(4_297_064_448, 5_729_419_264));
+    assert!(exceeds_three_quarters(4_297_064_448, 5_729_419_256));
+    // Four-level paging: the limit is 26,388,279,066,623 bytes.
+    assert!(!exceeds_three_quarters(26_388_279_066_623, (1 << 45) - 1));
+    assert!(exceeds_three_quarters(26_388_279_066_624, (1 << 45) - 1));
+    assert!(!exceeds_three_quarters(u64::MAX / 2, u64::MAX));
+}
