@@ -145,7 +145,13 @@ fn privileged() -> Command {
         Right::Root | Right::None => Command::new("apt-get"),
     };
     command
-        .args(["-o", "DPkg::Lock::Timeout=300", "--quiet"])
+        .args([
+            "-o",
+            "DPkg::Lock::Timeout=300",
+            "-o",
+            "Dpkg::Use-Pty=0",
+            "--quiet",
+        ])
         .env("DEBIAN_FRONTEND", "noninteractive");
     command
 }

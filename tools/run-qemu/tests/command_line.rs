@@ -1,5 +1,7 @@
 //! The launcher as a stranger meets it: its words, its refusals and its exit statuses, without any build.
 
+#![expect(clippy::unwrap_used, reason = "a test's helper fails by panicking")]
+
 use std::process::{Command, Output};
 
 fn run(arguments: &[&str]) -> Output {
