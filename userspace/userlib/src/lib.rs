@@ -1,2 +1,50 @@
-//! (in the making)
+//! What a program on Selion is written with.
+//!
+//! ```ignore
+//! #![no_std]
+//! #![no_main]
+//! use userlib::{PerCpuCell, entry, percpu, println};
+//!
+//! percpu! { static HITS: PerCpuCell<u64> = 0; }
+//! entry!(main);
+//!
+//! fn main() {
+//!     HITS.increment(); // one instruction, on the copy of whatever CPU this is
+//!     println!("{} hits on all CPUs", HITS.sum());
+//! }
+//! ```
+//!
+//! A program has threads ([`thread`]), memory ([`memory`]), messages ([`ipc`]), a console ([`println!`]), and a
+//! *window*: per-CPU memory that it reaches by single GS-relative instructions. Its statics are declared with
+//! [`percpu!`]; regions are asked for at the percpu server ([`percpu::Region`]); both are used through
+//! [`PerCpuCell`].
+//!
+//! The module list below is the map of unsafe code: modules without an `expect` contain none.
 #![no_std]
+
+pub mod console;
+pub mod ipc;
+#[expect(unsafe_code, reason = "memory that the kernel maps becomes slices")]
+pub mod memory;
+pub mod percpu;
+#[expect(unsafe_code, reason = "maps into a child and starts its threads")]
+pub mod process;
+pub mod refusal;
+#[expect(
+    unsafe_code,
+    reason = "the first instruction of a program, and the page it finds"
+)]
+pub mod start;
+pub mod sync;
+#[expect(unsafe_code, reason = "the one system call instruction")]
+pub mod syscall;
+#[expect(unsafe_code, reason = "a thread's stack, and what it runs, are raw memory")]
+pub mod thread;
+
+pub mod cell;
+#[expect(unsafe_code, reason = "reads the kernel's header pages in the window")]
+pub mod machine;
+
+pub use abi;
+pub use cell::PerCpuCell;
+pub use refusal::Refusal;

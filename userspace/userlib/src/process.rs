@@ -1,0 +1,172 @@
+//! Processes: this one, and those that it makes.
+
+use abi::syscall::{ANY_CPU, End};
+use abi::{Call, Handle, PAGE_SIZE, Registers, Rights};
+
+use crate::memory::Memory;
+use crate::syscall::{ask, command};
+use crate::{Refusal, ipc, start};
+
+/// What the kernel counts for a process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ProcessStats {
+    /// How often a thread of it was made to wait for another thread.
+    pub preemptions: u64,
+    /// How often a thread of it went on, on another CPU.
+    pub migrations: u64,
+    /// Frames that it holds.
+    pub frames_used: u64,
+    /// Frames that it may hold.
+    pub frame_limit: u64,
+    /// Its threads.
+    pub threads: u64,
+}
+
+/// Ends this process.
+pub fn exit(code: u64) -> ! {
+    // There is nothing to do about a refusal but to ask again.
+    loop {
+        let _ = ask(Call::ProcessExit, &Registers::of(&[code]));
+    }
+}
+
+/// What the kernel counts for a process; for one's own: `stats(start::info().process)`.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn stats(process: Handle) -> Result<ProcessStats, Refusal> {
+    let [preemptions, migrations, frames_used, frame_limit, threads, ..] =
+        ask(Call::ProcessStats, &Registers::of(&[process.0]))?.0;
+    Ok(ProcessStats {
+        preemptions,
+        migrations,
+        frames_used,
+        frame_limit,
+        threads,
+    })
+}
+
+/// Waits for the end of a process or thread.
+///
+/// # Errors
+/// The kernel's refusal.
+///
+/// # Panics
+/// When the kernel reports an end that has no meaning.
+pub fn wait(handle: Handle) -> Result<End, Refusal> {
+    let [kind, code, address, instruction, ..] = ask(Call::Wait, &Registers::of(&[handle.0]))?.0;
+    let end = End::decode([kind, code, address, instruction]);
+    Ok(end.expect("the kernel reports an end that the contract knows"))
+}
+
+/// Ends the machine, for the holder of its handle. Comes back only when the kernel refuses.
+pub fn end_machine(machine: Handle, verdict: u64) -> Refusal {
+    loop {
+        if let Err(refusal) = ask(Call::MachineExit, &Registers::of(&[machine.0, verdict])) {
+            return refusal;
+        }
+    }
+}
+
+/// A process that this one has made, and may fill and start. It is never the calling process, so nothing
+/// that is done to it changes memory of the caller.
+#[derive(Debug)]
+pub struct Child {
+    process: Handle,
+    window: Handle,
+}
+
+impl Child {
+    /// An empty process with frames of the caller's account. Names longer than 16 bytes are cut off.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn create(frames: u64, name: &str) -> Result<Child, Refusal> {
+        let mut bytes = [0; 16];
+        for (to, from) in bytes.iter_mut().zip(name.bytes()) {
+            *to = from;
+        }
+        let name = u128::from_le_bytes(bytes);
+        let registers = Registers::of(&[frames, name as u64, (name >> 64) as u64]);
+        let results = ask(Call::ProcessCreate, &registers)?;
+        Ok(Child {
+            process: Handle(results.0[0]),
+            window: Handle(results.0[1]),
+        })
+    }
+
+    /// The process.
+    #[must_use]
+    pub const fn process(&self) -> Handle {
+        self.process
+    }
+
+    /// Its window.
+    #[must_use]
+    pub const fn window(&self) -> Handle {
+        self.window
+    }
+
+    /// Maps all of a memory object into it; `access` as in [`abi::syscall::access`].
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn map(&self, memory: &Memory, address: u64, access: u64) -> Result<(), Refusal> {
+        let (memory, pages) = (memory.handle().0, memory.pages());
+        let registers = Registers::of(&[self.process.0, memory, address, 0, pages, access]);
+        // SAFETY: 1. it is another process. 2. starts no thread.
+        unsafe { command(Call::MemoryMap, &registers) }.map(drop)
+    }
+
+    /// Copies bytes to the same offset of every unit of its window, page by page.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn fill_window(&self, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
+        for (index, piece) in bytes.chunks(PAGE_SIZE as usize).enumerate() {
+            let (address, length) = (piece.as_ptr() as u64, piece.len() as u64);
+            let to = offset + index as u64 * PAGE_SIZE;
+            ask(
+                Call::WindowFill,
+                &Registers::of(&[self.window.0, to, address, length]),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Copies a capability to it, and gives back its handle there. A badge other than 0 is for endpoints.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn grant(&self, capability: Handle, rights: Rights, badge: u64) -> Result<Handle, Refusal> {
+        let rights = u64::from(rights.0);
+        let registers = Registers::of(&[self.process.0, capability.0, rights, badge]);
+        let results = ask(Call::CapabilityGrant, &registers)?;
+        Ok(Handle(results.0[0]))
+    }
+
+    /// Starts its first thread, on any CPU.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn start(&self, entry: u64, stack: u64) -> Result<(), Refusal> {
+        let registers = Registers::of(&[self.process.0, entry, stack, 0, ANY_CPU]);
+        // SAFETY: 1. and 2. it is another process.
+        let results = unsafe { command(Call::ThreadCreate, &registers)? };
+        ipc::drop_capability(Handle(results.0[0]))
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn end(&self) -> Result<(), Refusal> {
+        ask(Call::ProcessEnd, &Registers::of(&[self.process.0])).map(drop)
+    }
+}
+
+/// The own process, for those who only need to know which.
+#[must_use]
+pub fn own() -> Handle {
+    start::info().process
+}
