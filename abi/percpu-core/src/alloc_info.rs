@@ -6,7 +6,7 @@
 //! value is about 4 KiB with the defaults, and nothing outside it is needed, so a kernel can build one
 //! before it has a heap, and twice (embed, then page) without stale state (B10).
 //!
-//! Sources: B1 to B9, M3, M6, E1, E2; algorithm 3.1.
+//! Sources: B1 to B10, M3 to M7, P4, U1, E1, E2, E4; algorithm 3.1.
 
 use crate::{CpuId, MAX_CPUS, MAX_NODES, UnitOffset};
 
@@ -14,11 +14,13 @@ mod build;
 mod error;
 mod place;
 mod report;
+mod spare;
 
 pub use build::Sizes;
 pub use error::ShapeError;
 pub use place::{GroupSpan, PlaceError, Placement, exceeds_three_quarters, max_distance};
 pub use report::{EmbedReport, Layout, PageReport};
+pub use spare::SpareRange;
 
 /// Distance within a node (T2). Only this value, both ways, counts as local (B5).
 pub const LOCAL_DISTANCE: u32 = 10;

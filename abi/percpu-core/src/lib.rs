@@ -10,8 +10,8 @@ mod topology;
 
 pub use alloc_info::{
     AllocInfo, DYNAMIC_EARLY_SIZE, EmbedReport, Group, GroupSpan, LOCAL_DISTANCE, Layout, MIN_UNIT_SIZE,
-    PageReport, PlaceError, Placement, REMOTE_DISTANCE, ShapeError, Sizes, exceeds_three_quarters,
-    max_distance,
+    PageReport, PlaceError, Placement, REMOTE_DISTANCE, ShapeError, Sizes, SpareRange,
+    exceeds_three_quarters, max_distance,
 };
 pub use firmware::{Affinities, Madt, MadtEntry, Processors, Slit, Srat, SratEntry, TableError};
 pub use id::{ApicId, CpuId, MAX_CPUS, MAX_NODES, NodeId, PAGE_SIZE, ProximityDomain, UnitOffset};

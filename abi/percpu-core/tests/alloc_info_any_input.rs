@@ -65,6 +65,17 @@ fn check_promises(info: &AllocInfo<80, 4>, cpus: &[CpuId]) {
         .collect();
     assert_eq!(mapped, cpus.iter().copied().collect());
     check_disjoint(info);
+    check_spare(info);
+}
+
+/// What is used and what is given back is all there is.
+fn check_spare(info: &AllocInfo<80, 4>) {
+    let spare: u128 = info.spare_ranges().map(|range| u128::from(range.size)).sum();
+    let used = u128::from(info.size_sum()) * info.cpu_count() as u128;
+    assert_eq!(
+        spare + used,
+        u128::from(info.unit_size()) * info.unit_count() as u128
+    );
 }
 
 /// No two units share a byte.

@@ -1,7 +1,7 @@
 //! Where units lie once the memory of all groups is there, and when that is too far apart.
 
 use percpu_core::{
-    AllocInfo, CpuId, GroupSpan, LOCAL_DISTANCE, PlaceError, REMOTE_DISTANCE, Sizes, UnitOffset,
+    AllocInfo, CpuId, GroupSpan, LOCAL_DISTANCE, PlaceError, REMOTE_DISTANCE, ShapeError, Sizes, UnitOffset,
     exceeds_three_quarters, max_distance,
 };
 
@@ -89,6 +89,66 @@ fn refuses_groups_that_cannot_lie_there() {
     );
     assert_eq!(info, before);
     assert!(info.place_groups(&[2 * MIB, 0]).is_ok());
+}
+
+#[test]
+fn gives_back_unused_units_and_ends_of_units() {
+    let mut info = on_nodes(&USUAL, &[1, 2]);
+    info.place_groups(&[16 * MIB, 0]).unwrap();
+    let spare: Vec<_> = info
+        .spare_ranges()
+        .map(|range| (range.offset, range.size))
+        .collect();
+    let (used, tail) = (217_088, 2 * MIB - 217_088);
+    assert_eq!(
+        spare,
+        [(16 * MIB + used, tail), (used, tail), (2 * MIB + used, tail)]
+    );
+
+    let mut info = on_nodes(&USUAL, &[3, 5]);
+    info.place_groups(&[0, 64 * MIB]).unwrap();
+    let whole_units: Vec<_> = info
+        .spare_ranges()
+        .filter(|range| range.size == info.unit_size())
+        .collect();
+    assert_eq!(
+        whole_units.iter().map(|range| range.offset).collect::<Vec<_>>(),
+        [3 * MIB, 69 * MIB]
+    );
+    assert_eq!(info.spare_ranges().count(), 10);
+    // Units that fit exactly leave nothing.
+    let exact = on_nodes(
+        &Sizes {
+            atom_size: 4096,
+            ..USUAL
+        },
+        &[4],
+    );
+    assert_eq!(exact.spare_ranges().count(), 0);
+}
+
+#[test]
+fn one_cpu_can_do_with_one_dynamic_unit() {
+    let sizes =
+        |dyn_size| AllocInfo::<1, 1>::build_up(dyn_size).map(|info| (info.unit_size(), info.dyn_size()));
+    assert_eq!(sizes(28 << 10), Ok((32 << 10, 32 << 10)));
+    assert_eq!(sizes((32 << 10) + 1), Ok((64 << 10, 64 << 10)));
+    assert_eq!(sizes((1 << 63) + 1), Err(ShapeError::SizeOverflow));
+    let info = AllocInfo::<1, 1>::build_up(0).unwrap();
+    assert_eq!(info.unit_offset(CpuId::BOOT), Some(UnitOffset::new(0)));
+    assert_eq!(
+        (info.static_size(), info.reserved_size(), info.unit_count()),
+        (0, 0, 1)
+    );
+    assert_eq!(info.spare_ranges().count(), 0);
+    assert_eq!(
+        AllocInfo::<0, 1>::build_up(0).err(),
+        Some(ShapeError::TooManyCpus { limit: 0 })
+    );
+    assert_eq!(
+        AllocInfo::<1, 0>::build_up(0).err(),
+        Some(ShapeError::TooManyGroups { limit: 0 })
+    );
 }
 
 #[test]

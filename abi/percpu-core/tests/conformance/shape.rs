@@ -9,7 +9,7 @@ use percpu_core::{AllocInfo, CpuId, LOCAL_DISTANCE, REMOTE_DISTANCE, Sizes};
 use serde_json::{Value, json};
 
 /// Room for more than any recorded machine has.
-type Shape = AllocInfo<8192, 512>;
+pub type Shape = AllocInfo<8192, 512>;
 
 /// A row of `{"in": …, "out": …}`.
 pub fn named(row: &Value) -> Result<(), String> {
