@@ -1,12 +1,14 @@
-//! Reads what a running machine says: the kernel's report of the first chunk, and QEMU's register dump.
+//! Reads what a machine says: the kernel's report of the first chunk, QEMU's register dump, a program's code.
 //!
 //! Kept apart from the tests that boot machines, so that the reading itself is tested without one.
 
+mod disassembly;
 mod first_chunk;
 mod plan;
 mod registers;
 mod words;
 
+pub use disassembly::{GsUse, Operation, Place, gs_uses};
 pub use first_chunk::{Cpu, FirstChunk, Group, SizeReport};
 pub use plan::{plan, topology};
 pub use registers::{Registers, registers};
