@@ -87,6 +87,7 @@ fn header(name: &str, size: usize) -> [u8; BLOCK] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::programs::{Expect, Terms};
     use std::process::Command;
 
     #[test]
@@ -114,6 +115,37 @@ mod tests {
         assert_eq!(tar(&["-tf", "module.tar"]), "manifest\ninit\n");
         assert_eq!(tar(&["-xOf", "module.tar", "manifest"]), "run counter\n");
         assert_eq!(tar(&["-xOf", "module.tar", "init"]).len(), 1000);
+    }
+
+    #[test]
+    fn init_reads_what_we_write() {
+        let terms = Terms {
+            quota: 3,
+            memory: 5,
+            expect: Expect::Fault,
+        };
+        let run = Run {
+            name: "probe".into(),
+            argument: Some("read 0x10: now".into()),
+            terms,
+        };
+        let mut archive = Archive::default();
+        archive.add("manifest", manifest(&[run]).as_bytes()).unwrap();
+        archive.add("probe", &[7; 600]).unwrap();
+        let bytes = archive.finish();
+        let archive = boot_module::Archive::new(&bytes);
+        assert_eq!(archive.find("probe"), Ok(&[7; 600][..]));
+        let read: Vec<_> = boot_module::runs(archive.find("manifest").unwrap())
+            .unwrap()
+            .collect();
+        let expected = boot_module::Run {
+            name: "probe",
+            quota_pages: 3,
+            memory_frames: 5,
+            expect: boot_module::Expect::Fault,
+            argument: "read 0x10: now",
+        };
+        assert_eq!(read, [Ok(expected)]);
     }
 
     #[test]
