@@ -59,6 +59,17 @@ pub fn wait(handle: Handle) -> Result<End, Refusal> {
     Ok(end.expect("the kernel reports an end that the contract knows"))
 }
 
+/// Copies a capability to a process, with at most these rights, and gives back its handle there. A badge
+/// other than 0 is for endpoints that have none.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn grant(to: Handle, capability: Handle, rights: Rights, badge: u64) -> Result<Handle, Refusal> {
+    let registers = Registers::of(&[to.0, capability.0, u64::from(rights.0), badge]);
+    let results = ask(Call::CapabilityGrant, &registers)?;
+    Ok(Handle(results.0[0]))
+}
+
 /// Ends the machine, for the holder of its handle. Comes back only when the kernel refuses.
 pub fn end_machine(machine: Handle, verdict: u64) -> Refusal {
     loop {
@@ -134,15 +145,12 @@ impl Child {
         Ok(())
     }
 
-    /// Copies a capability to it, and gives back its handle there. A badge other than 0 is for endpoints.
+    /// Copies a capability to it: see [`grant`].
     ///
     /// # Errors
     /// The kernel's refusal.
     pub fn grant(&self, capability: Handle, rights: Rights, badge: u64) -> Result<Handle, Refusal> {
-        let rights = u64::from(rights.0);
-        let registers = Registers::of(&[self.process.0, capability.0, rights, badge]);
-        let results = ask(Call::CapabilityGrant, &registers)?;
-        Ok(Handle(results.0[0]))
+        grant(self.process, capability, rights, badge)
     }
 
     /// Starts its first thread, on any CPU.

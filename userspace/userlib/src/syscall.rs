@@ -78,12 +78,9 @@ pub fn ask(call: Call, registers: &Registers) -> Result<Registers, Refusal> {
     unsafe { command(call, registers) }
 }
 
-/// Whether a call may change mappings of the calling process, or start a thread in it. Messages are not
-/// among them: a server reaches only the window, where nothing but per-CPU cells lies, and these bear any
-/// contents.
+/// Whether a call may change mappings of the calling process outside its window, or start a thread in it.
+/// Inside the window lies nothing but per-CPU cells: these bear any contents, and where they are gone an
+/// access ends the program. So neither window calls nor messages, by which a server changes a window, count.
 const fn can_change_memory(call: Call) -> bool {
-    matches!(
-        call,
-        Call::MemoryMap | Call::MemoryUnmap | Call::WindowMap | Call::WindowUnmap | Call::ThreadCreate
-    )
+    matches!(call, Call::MemoryMap | Call::MemoryUnmap | Call::ThreadCreate)
 }

@@ -221,7 +221,13 @@ fn there_is_room_for_so_many_clients_and_regions() {
         assert!(world.attach(badge, 1, 0).is_ok());
     }
     assert_eq!(world.attach(1000, 1, 0), Err(ServerFull(MOST_CLIENTS as u64)));
-    assert!(MOST_REGIONS > 61, "a window is full first, here");
+    let mut world = World::with_stride(64 << 20, 8, 0, 0);
+    assert!(world.attach(2, 0, 0).is_ok());
+    for _ in 0..MOST_REGIONS {
+        granted(&mut world, 2, create(1, Populate::None));
+    }
+    let full = Err(ServerFull(MOST_REGIONS as u64));
+    assert_eq!(world.ask(2, create(1, Populate::None)), full);
 }
 
 #[test]
