@@ -4,11 +4,13 @@
 
 mod disassembly;
 mod first_chunk;
+mod pages;
 mod plan;
 mod registers;
 mod words;
 
 pub use disassembly::{GsUse, Operation, Place, gs_uses};
 pub use first_chunk::{Cpu, FirstChunk, Group, SizeReport};
+pub use pages::{Page, mapped};
 pub use plan::{plan, topology};
 pub use registers::{Registers, registers};

@@ -9,6 +9,8 @@ pub struct Registers {
     pub privilege: u8,
     /// The instruction pointer.
     pub instruction: u64,
+    /// Where its page tables begin.
+    pub cr3: u64,
     /// Waiting for an interrupt.
     pub is_halted: bool,
 }
@@ -34,6 +36,7 @@ fn one(dump: &str) -> Option<Registers> {
         gs_base: u64::from_str_radix(base, 16).ok()?,
         privilege: flag("CPL=")?.parse().ok()?,
         instruction: u64::from_str_radix(flag("RIP=").or_else(|| flag("EIP="))?, 16).ok()?,
+        cr3: u64::from_str_radix(flag("CR3=")?, 16).ok()?,
         is_halted: flag("HLT=")? == "1",
     })
 }
@@ -47,9 +50,11 @@ mod tests {
         RIP=ffffffff80200064 RFL=00000046 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=1\r\n\
         FS =0000 0000000000000000 00000000 00000000\r\n\
         GS =0000 ffff800083dd8000 00000000 00000000\r\n\
+        CR0=80010033 CR2=0000000000000000 CR3=000000000259c000 CR4=00000020\r\n\
         \r\nCPU#1\r\n\
         RIP=0000000000400000 RFL=00000246 [---Z-P-] CPL=3 II=0 A20=1 SMM=0 HLT=0\r\n\
-        GS =0000 0000100000200000 00000000 00000000\r\n";
+        GS =0000 0000100000200000 00000000 00000000\r\n\
+        CR0=80010033 CR2=0000000000000000 CR3=0000000000001000 CR4=00000020\r\n";
 
     #[test]
     fn every_cpu_is_read() {
@@ -58,6 +63,7 @@ mod tests {
             gs_base: 0xffff_8000_83dd_8000,
             privilege: 0,
             instruction: 0xffff_ffff_8020_0064,
+            cr3: 0x259_c000,
             is_halted: true,
         };
         assert_eq!(cpus[0], idle);
