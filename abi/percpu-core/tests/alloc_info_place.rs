@@ -114,6 +114,21 @@ fn gives_back_unused_units_and_ends_of_units() {
         [3 * MIB, 69 * MIB]
     );
     assert_eq!(info.spare_ranges().count(), 10);
+    // One page is worth giving back.
+    let one_page = on_nodes(
+        &Sizes {
+            atom_size: 54 * 4096,
+            ..USUAL
+        },
+        &[1],
+    );
+    assert_eq!(
+        one_page
+            .spare_ranges()
+            .map(|range| range.size)
+            .collect::<Vec<_>>(),
+        [4096]
+    );
     // Units that fit exactly leave nothing.
     let exact = on_nodes(
         &Sizes {
@@ -133,6 +148,7 @@ fn one_cpu_can_do_with_one_dynamic_unit() {
     assert_eq!(sizes((32 << 10) + 1), Ok((64 << 10, 64 << 10)));
     assert_eq!(sizes((1 << 63) + 1), Err(ShapeError::SizeOverflow));
     let info = AllocInfo::<1, 1>::build_up(0).unwrap();
+    assert_eq!(info.unit_size(), 32 << 10);
     assert_eq!(info.unit_offset(CpuId::BOOT), Some(UnitOffset::new(0)));
     assert_eq!(
         (info.static_size(), info.reserved_size(), info.unit_count()),
