@@ -31,6 +31,7 @@ fn smallest(reading: impl Fn(usize) -> u64) -> u64 {
 /// Two readings around the instructions in `$between`, which may use `{cell}`.
 macro_rules! reading {
     ($name:ident, $between:literal) => {
+        #[inline(never)]
         fn $name(offset: usize) -> u64 {
             let (start, end): (u64, u64);
             // SAFETY: adds to a per-CPU word of this program's window, and changes registers only as declared.

@@ -22,6 +22,7 @@
 //! The module list below is the map of unsafe code: modules without an `expect` contain none.
 #![no_std]
 
+pub mod checks;
 pub mod console;
 pub mod ipc;
 #[expect(unsafe_code, reason = "memory that the kernel maps becomes slices")]
