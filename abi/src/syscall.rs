@@ -4,7 +4,11 @@
 //! below names its words in that order, unused ones are ignored and should be zero. `rcx` and `r11` are lost
 //! (the instruction takes them), every other register keeps its value unless it carries a result.
 
-use crate::{Handle, MAX_CPUS, Message, Received};
+mod records;
+
+use crate::{Handle, Message, Received};
+
+pub use records::{CpuMask, End, Placement, access};
 
 /// Argument and result words, in this order: `rdi rsi rdx r10 r8 r9 r12 r13 r14`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -162,124 +166,3 @@ pub const MAX_MEMORY_PAGES: u64 = 1 << 16;
 
 /// Longest text of one [`Call::ConsoleWrite`].
 pub const MAX_CONSOLE_BYTES: u64 = 512;
-
-/// What a mapping permits, for [`Call::MemoryMap`]. Every mapping is readable; writable and executable
-/// exclude each other.
-pub mod access {
-    /// Read only.
-    pub const READ: u64 = 0;
-    /// Read and write.
-    pub const WRITE: u64 = 1;
-    /// Read and execute.
-    pub const EXECUTE: u64 = 2;
-}
-
-/// Where the frames of a memory object lie.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Placement {
-    /// On the caller's node, or on another when that one is exhausted.
-    Anywhere,
-    /// On the node with this number, or refused.
-    Node(u16),
-    /// `pages` frames for each possible CPU, each on its CPU's node: memory for windows.
-    PerCpu,
-}
-
-impl Placement {
-    /// The word for the call.
-    #[must_use]
-    pub const fn encode(self) -> u64 {
-        match self {
-            Placement::Anywhere => u64::MAX,
-            Placement::PerCpu => u64::MAX - 1,
-            Placement::Node(node) => node as u64,
-        }
-    }
-
-    /// Reads the word back; `None` for one that means nothing.
-    #[must_use]
-    pub const fn decode(word: u64) -> Option<Placement> {
-        match word {
-            u64::MAX => Some(Placement::Anywhere),
-            w if w == u64::MAX - 1 => Some(Placement::PerCpu),
-            w if w < 0x1_0000 => Some(Placement::Node(w as u16)),
-            _ => None,
-        }
-    }
-}
-
-/// How a process or thread ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum End {
-    /// By itself, with this code; 0 is success.
-    Exited(u64),
-    /// By a fault: the vector (SDM volume 3, table 6-1), for a page fault the address, and where.
-    Faulted {
-        /// Exception vector, 0 to 31.
-        vector: u64,
-        /// Value of CR2 for a page fault, else 0.
-        address: u64,
-        /// The instruction's address.
-        instruction: u64,
-    },
-    /// Ended by another one.
-    Killed,
-}
-
-impl End {
-    /// The four result words of [`Call::Wait`].
-    #[must_use]
-    pub const fn encode(self) -> [u64; 4] {
-        match self {
-            End::Exited(code) => [0, code, 0, 0],
-            End::Faulted {
-                vector,
-                address,
-                instruction,
-            } => [1, vector, address, instruction],
-            End::Killed => [2, 0, 0, 0],
-        }
-    }
-
-    /// Reads the words back; `None` when they mean nothing.
-    #[must_use]
-    pub const fn decode(words: [u64; 4]) -> Option<End> {
-        match words[0] {
-            0 => Some(End::Exited(words[1])),
-            1 => Some(End::Faulted {
-                vector: words[1],
-                address: words[2],
-                instruction: words[3],
-            }),
-            2 => Some(End::Killed),
-            _ => None,
-        }
-    }
-}
-
-/// A set of CPUs as the four words of [`Call::ThreadAffinity`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct CpuMask(pub [u64; MAX_CPUS / 64]);
-
-impl CpuMask {
-    /// Every CPU.
-    pub const ALL: CpuMask = CpuMask([u64::MAX; MAX_CPUS / 64]);
-
-    /// One CPU; the empty set when there is no such number.
-    #[must_use]
-    pub fn only(cpu: usize) -> CpuMask {
-        let mut mask = CpuMask::default();
-        if let Some(word) = mask.0.get_mut(cpu / 64) {
-            *word = 1 << (cpu % 64);
-        }
-        mask
-    }
-
-    /// Whether `cpu` is in the set.
-    #[must_use]
-    pub fn contains(&self, cpu: usize) -> bool {
-        self.0
-            .get(cpu / 64)
-            .is_some_and(|word| word >> (cpu % 64) & 1 == 1)
-    }
-}

@@ -1,5 +1,9 @@
 //! Kernel calls on memory that is not there, not ours, or not to be had; and CPUs that do not exist.
 
+use userlib::abi::Status::{
+    AccountExhausted, AlreadyMapped, BadAddress, BadArgument, Misaligned, MissingRight, NodeExhausted,
+    NotMapped, NotOnline,
+};
 use userlib::abi::syscall::{ANY_CPU, MAX_CONSOLE_BYTES, MAX_MEMORY_PAGES, Placement, access};
 use userlib::abi::window::WINDOW_BASE;
 use userlib::abi::{Call, PAGE_SIZE, Rights, Status};
@@ -9,6 +13,7 @@ use userlib::{ipc, process, start};
 
 use crate::raw::{refused, refused_in_ways, refused_with};
 
+const ANYWHERE: u64 = Placement::Anywhere.encode();
 const KERNEL: u64 = 0xffff_ffff_8020_0000;
 /// The last page of user space, which can never be mapped, begins here.
 const LAST_PAGE: u64 = 0x7fff_ffff_f000;
@@ -26,22 +31,17 @@ pub fn check(checks: &mut Checks) {
 fn console(checks: &mut Checks) {
     let console = start::info().console.0;
     for (name, address, bytes, status) in [
-        ("console-kernel-address", KERNEL, 8, Status::BadAddress),
-        ("console-unmapped", NOWHERE, 8, Status::BadAddress),
-        ("console-wraps", u64::MAX - 3, 8, Status::BadAddress),
-        (
-            "console-into-nothing",
-            0x7000_0000 + PAGE_SIZE - 4,
-            8,
-            Status::BadAddress,
-        ),
+        ("console-kernel-address", KERNEL, 8, BadAddress),
+        ("console-unmapped", NOWHERE, 8, BadAddress),
+        ("console-wraps", u64::MAX - 3, 8, BadAddress),
+        ("console-into-nothing", 0x7000_0000 + PAGE_SIZE - 4, 8, BadAddress),
         (
             "console-too-long",
             0x7000_0000,
             MAX_CONSOLE_BYTES + 1,
-            Status::BadArgument,
+            BadArgument,
         ),
-        ("console-huge", 0x7000_0000, u64::MAX, Status::BadArgument),
+        ("console-huge", 0x7000_0000, u64::MAX, BadArgument),
     ] {
         refused(
             checks,
@@ -53,61 +53,71 @@ fn console(checks: &mut Checks) {
     }
 }
 
-fn creation(checks: &mut Checks) {
-    let own = process::own().0;
-    let anywhere = Placement::Anywhere.encode();
-    let create = |checks: &mut Checks, name, pages, placement, ways: &[Status]| {
-        refused_in_ways(checks, name, Call::MemoryCreate, &[own, pages, placement], ways);
-    };
-    let argument = &[Status::BadArgument];
-    create(checks, "memory-of-nothing", 0, anywhere, argument);
-    create(
-        checks,
-        "memory-too-large",
-        MAX_MEMORY_PAGES + 1,
-        anywhere,
-        argument,
-    );
-    create(
-        checks,
+/// Memory that cannot be: pages, placement, and the refusals that say so.
+const BAD_MEMORY: [(&str, u64, u64, &[Status]); 5] = [
+    ("memory-of-nothing", 0, ANYWHERE, &[BadArgument]),
+    ("memory-too-large", MAX_MEMORY_PAGES + 1, ANYWHERE, &[BadArgument]),
+    (
         "memory-huge",
         u64::MAX,
         Placement::PerCpu.encode(),
-        argument,
-    );
-    create(checks, "memory-no-placement", 1, 0x1_0000, argument);
-    create(
-        checks,
-        "memory-no-node",
-        1,
-        0xfff0,
-        &[Status::BadArgument, Status::NodeExhausted],
-    );
+        &[BadArgument],
+    ),
+    ("memory-no-placement", 1, 0x1_0000, &[BadArgument]),
+    ("memory-no-node", 1, 0xfff0, &[BadArgument, NodeExhausted]),
+];
+
+fn creation(checks: &mut Checks) {
+    let own = process::own().0;
+    for (name, pages, placement, ways) in BAD_MEMORY {
+        let words = [own, pages, placement];
+        refused_in_ways(checks, name, Call::MemoryCreate, &words, ways);
+    }
     if let Some(stats) = checks.success("own-stats", process::stats(process::own())) {
         let (limit, used) = (stats.frame_limit, stats.frames_used);
-        let call = (Call::MemoryCreate, &[own, limit - used + 1, anywhere][..]);
-        refused_with(
-            checks,
-            "account-exhausted",
-            call,
-            (Status::AccountExhausted, [limit, used]),
-        );
+        let exhausted = (AccountExhausted, [limit, used]);
+        let memory = (Call::MemoryCreate, &[own, limit - used + 1, ANYWHERE][..]);
+        refused_with(checks, "account-exhausted", memory, exhausted);
         let process = (Call::ProcessCreate, &[limit + 1, 0, 0][..]);
-        refused_with(
-            checks,
-            "account-exhausted-process",
-            process,
-            (Status::AccountExhausted, [limit, used]),
-        );
+        refused_with(checks, "account-exhausted-process", process, exhausted);
     }
+    let process = [0, 0, 0];
     refused(
         checks,
         "process-of-nothing",
         Call::ProcessCreate,
-        &[0, 0, 0],
-        Status::BadArgument,
+        &process,
+        BadArgument,
     );
 }
+
+/// Mappings of two pages of memory that cannot be: address, first page, pages, access.
+const BAD_MAPPINGS: [(&str, [u64; 4], Status); 12] = [
+    ("map-askew", [NOWHERE + 8, 0, 1, access::READ], Misaligned),
+    ("map-kernel", [KERNEL, 0, 1, access::READ], BadAddress),
+    ("map-null", [0, 0, 1, access::READ], BadAddress),
+    ("map-last-page", [LAST_PAGE, 0, 1, access::READ], BadAddress),
+    (
+        "map-across-the-end",
+        [LAST_PAGE - PAGE_SIZE, 0, 2, access::READ],
+        BadAddress,
+    ),
+    (
+        "map-wraps",
+        [u64::MAX - PAGE_SIZE + 1, 0, 2, access::READ],
+        BadAddress,
+    ),
+    (
+        "map-in-window",
+        [WINDOW_BASE + (1 << 20), 0, 1, access::WRITE],
+        BadAddress,
+    ),
+    ("map-too-many", [NOWHERE, 0, 3, access::READ], BadArgument),
+    ("map-behind", [NOWHERE, 2, 1, access::READ], BadArgument),
+    ("map-overflow", [NOWHERE, u64::MAX, 2, access::READ], BadArgument),
+    ("map-nothing", [NOWHERE, 0, 0, access::READ], BadArgument),
+    ("map-no-access", [NOWHERE, 0, 1, 3], BadArgument),
+];
 
 fn mapping(checks: &mut Checks) {
     let own = process::own();
@@ -115,70 +125,17 @@ fn mapping(checks: &mut Checks) {
         return;
     };
     let handle = memory.handle().0;
-    for (name, address, first, pages, how, status) in [
-        ("map-askew", NOWHERE + 8, 0, 1, access::READ, Status::Misaligned),
-        ("map-kernel", KERNEL, 0, 1, access::READ, Status::BadAddress),
-        ("map-null", 0, 0, 1, access::READ, Status::BadAddress),
-        ("map-last-page", LAST_PAGE, 0, 1, access::READ, Status::BadAddress),
-        (
-            "map-across-the-end",
-            LAST_PAGE - PAGE_SIZE,
-            0,
-            2,
-            access::READ,
-            Status::BadAddress,
-        ),
-        (
-            "map-wraps",
-            u64::MAX - PAGE_SIZE + 1,
-            0,
-            2,
-            access::READ,
-            Status::BadAddress,
-        ),
-        (
-            "map-in-window",
-            WINDOW_BASE + (1 << 20),
-            0,
-            1,
-            access::WRITE,
-            Status::BadAddress,
-        ),
-        ("map-too-many", NOWHERE, 0, 3, access::READ, Status::BadArgument),
-        ("map-behind", NOWHERE, 2, 1, access::READ, Status::BadArgument),
-        (
-            "map-overflow",
-            NOWHERE,
-            u64::MAX,
-            2,
-            access::READ,
-            Status::BadArgument,
-        ),
-        ("map-nothing", NOWHERE, 0, 0, access::READ, Status::BadArgument),
-        ("map-no-access", NOWHERE, 0, 1, 3, Status::BadArgument),
-    ] {
+    for (name, [address, first, pages, how], status) in BAD_MAPPINGS {
         let words = [own.0, handle, address, first, pages, how];
         refused(checks, name, Call::MemoryMap, &words, status);
     }
     read_only(checks, &memory);
     let unmap = [own.0, NOWHERE, 1];
-    refused(
-        checks,
-        "unmap-nothing",
-        Call::MemoryUnmap,
-        &unmap,
-        Status::NotMapped,
-    );
+    refused(checks, "unmap-nothing", Call::MemoryUnmap, &unmap, NotMapped);
     if let Some(mapping) = checks.success("map", Mapping::new(memory)) {
         let second_page = mapping.address() as u64 + PAGE_SIZE;
         let words = [own.0, handle, second_page, 0, 1, access::READ];
-        refused(
-            checks,
-            "already-mapped",
-            Call::MemoryMap,
-            &words,
-            Status::AlreadyMapped,
-        );
+        refused(checks, "already-mapped", Call::MemoryMap, &words, AlreadyMapped);
     }
 }
 
@@ -188,8 +145,7 @@ fn read_only(checks: &mut Checks, memory: &Memory) {
     let read_only = process::grant(own, memory.handle(), Rights::READ, 0);
     if let Some(read_only) = checks.success("memory-read-only", read_only) {
         let words = [own.0, read_only.0, NOWHERE, 0, 1, access::WRITE];
-        let missing = Status::MissingRight;
-        refused(checks, "map-missing-right", Call::MemoryMap, &words, missing);
+        refused(checks, "map-missing-right", Call::MemoryMap, &words, MissingRight);
         checks.equal("memory-read-only-drop", ipc::drop_capability(read_only), Ok(()));
     }
 }
@@ -203,9 +159,9 @@ fn threads(checks: &mut Checks) {
         "thread-in-kernel",
         create,
         &[own, KERNEL, NOWHERE, 0, ANY_CPU],
-        Status::BadAddress,
+        BadAddress,
     );
-    let no_cpu = &[Status::NotOnline, Status::BadArgument];
+    let no_cpu = &[NotOnline, BadArgument];
     refused_in_ways(
         checks,
         "thread-no-cpu",
@@ -218,6 +174,6 @@ fn threads(checks: &mut Checks) {
         "affinity-nowhere",
         Call::ThreadAffinity,
         &[0; 5],
-        Status::NotOnline,
+        NotOnline,
     );
 }
