@@ -4,10 +4,15 @@
 //! trial runs, so `--list` is quick. A missing tool is a failure, not a reason to skip.
 
 mod boots;
+mod code;
+mod counter;
 mod endings;
 mod first_chunk;
+mod isolation;
 mod lab;
 mod launcher;
+mod moments;
+mod probes;
 mod witness;
 
 use libtest_mimic::Arguments;
@@ -15,10 +20,15 @@ use libtest_mimic::Arguments;
 fn main() {
     let arguments = Arguments::from_args();
     let trials = [
+        code::trials(),
         endings::trials(),
         launcher::trials(),
         boots::trials(),
         first_chunk::trials(),
+        counter::trials(),
+        moments::trials(),
+        isolation::trials(),
+        probes::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }

@@ -78,7 +78,7 @@ pub struct Options {
     #[arg(long, value_name = "WHERE")]
     pub core: Option<Core>,
 
-    /// Programs to run, one after the other
+    /// Programs to run, all at once, each with what it is told
     #[arg(value_name = "PROGRAM[:ARG]", default_value = "counter")]
     pub programs: Vec<String>,
 

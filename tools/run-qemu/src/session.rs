@@ -117,6 +117,16 @@ impl Session {
         self.qmp.execute(command, arguments)
     }
 
+    /// Stop all CPUs where they are.
+    pub fn stop(&mut self) -> Result<()> {
+        self.qmp.execute("stop", json!({})).map(drop)
+    }
+
+    /// Let them go on.
+    pub fn go_on(&mut self) -> Result<()> {
+        self.qmp.execute("cont", json!({})).map(drop)
+    }
+
     /// Read the guest's physical memory.
     pub fn physical(&mut self, address: u64, bytes: usize) -> Result<Vec<u8>> {
         let file = self.scratch.path().join("memory");
