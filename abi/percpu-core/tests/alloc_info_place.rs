@@ -114,7 +114,10 @@ fn gives_back_unused_units_and_ends_of_units() {
         [3 * MIB, 69 * MIB]
     );
     assert_eq!(info.spare_ranges().count(), 10);
-    // One page is worth giving back.
+}
+
+#[test]
+fn gives_back_a_page_but_not_nothing() {
     let one_page = on_nodes(
         &Sizes {
             atom_size: 54 * 4096,
@@ -129,7 +132,6 @@ fn gives_back_unused_units_and_ends_of_units() {
             .collect::<Vec<_>>(),
         [4096]
     );
-    // Units that fit exactly leave nothing.
     let exact = on_nodes(
         &Sizes {
             atom_size: 4096,

@@ -85,6 +85,10 @@ fn names_every_refusal_and_changes_nothing() {
         assert_eq!(got, Err(expected), "case {index}");
     }
     assert_eq!((map.free_pages(), map.largest_free()), (30, 20));
+}
+
+#[test]
+fn refuses_storage_that_is_too_small() {
     let too_small = PageMap::new([0; 1], 65).map(drop);
     assert_eq!(
         too_small,
@@ -152,6 +156,14 @@ impl Model {
         self.0[range.first..range.first + range.count].fill(taken);
     }
 
+    fn check(&self, map: &PageMap<[u64; 4]>) {
+        assert_eq!(map.free_pages(), self.0.iter().filter(|taken| !**taken).count());
+        assert_eq!(map.largest_free(), self.largest_free());
+        for page in 0..self.0.len() + 2 {
+            assert_eq!(map.is_taken(page), self.0.get(page).copied());
+        }
+    }
+
     fn largest_free(&self) -> usize {
         self.0.split(|taken| *taken).map(<[bool]>::len).max().unwrap_or(0)
     }
@@ -194,11 +206,7 @@ proptest! {
                 }
                 Step::FreeLive(_) => {}
             }
-            prop_assert_eq!(map.free_pages(), model.0.iter().filter(|taken| !**taken).count());
-            prop_assert_eq!(map.largest_free(), model.largest_free());
-            for page in 0..page_count + 2 {
-                prop_assert_eq!(map.is_taken(page), model.0.get(page).copied());
-            }
+            model.check(&map);
         }
     }
 }

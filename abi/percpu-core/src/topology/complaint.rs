@@ -98,18 +98,15 @@ impl fmt::Display for Complaint {
             Self::MadtUnusable(error) => write!(f, "MADT: {error}: only the boot CPU is used"),
             Self::MadtDamaged(error) => write!(f, "MADT: {error}: the CPUs behind it are not used"),
             Self::SratUnusable(error) => write!(f, "SRAT: {error}: one node is assumed"),
-            Self::SlitUnusable(error) => write!(f, "SLIT: {error}: distances 10 and 20 are assumed"),
+            Self::SlitUnusable(error) => write!(f, "SLIT: {error}: {ASSUMED}"),
             Self::SlitIncomplete { from, to, localities } => {
                 write!(
                     f,
-                    "SLIT: {localities} localities, nothing on {from} to {to}: distances 10 and 20 are assumed"
+                    "SLIT: nothing on {from} to {to} in {localities} localities: {ASSUMED}"
                 )
             }
             Self::SlitImplausible { from, to, distance } => {
-                write!(
-                    f,
-                    "SLIT: {distance} from {from} to {to}: distances 10 and 20 are assumed"
-                )
+                write!(f, "SLIT: {distance} from {from} to {to}: {ASSUMED}")
             }
             Self::BootCpuNotListed { apic_id } => {
                 write!(f, "MADT: boot CPU (APIC id {apic_id}) is not listed")
@@ -131,26 +128,18 @@ impl fmt::Display for Complaint {
                 )
             }
             Self::TooManyNodes { domain } => write!(f, "SRAT: no node left for domain {domain}"),
-            Self::TooManyRanges { base, length } => {
-                write!(
-                    f,
-                    "SRAT: too many memory ranges: {length:#x} bytes at {base:#x} left out"
-                )
-            }
-            Self::RangePastEnd { base, length } => {
-                write!(
-                    f,
-                    "SRAT: {length:#x} bytes at {base:#x} end behind the address space: left out"
-                )
-            }
-            Self::RangesOverlap { base, length } => {
-                write!(
-                    f,
-                    "SRAT: {length:#x} bytes at {base:#x} overlap other memory: left out"
-                )
-            }
+            Self::TooManyRanges { base, length } => left_out(f, *base, *length, "one range too many"),
+            Self::RangePastEnd { base, length } => left_out(f, *base, *length, "behind the address space"),
+            Self::RangesOverlap { base, length } => left_out(f, *base, *length, "overlaps other memory"),
         }
     }
+}
+
+/// What a SLIT that is left out is replaced by.
+const ASSUMED: &str = "distances 10 and 20 are assumed";
+
+fn left_out(f: &mut fmt::Formatter<'_>, base: u64, length: u64, why: &str) -> fmt::Result {
+    write!(f, "SRAT: memory {base:#x}+{length:#x} left out: {why}")
 }
 
 impl core::error::Error for Complaint {}
