@@ -91,6 +91,7 @@ fn a_node_without_cpus_has_memory_only() {
 fn impossible_machines_are_refused() {
     for (cpus, nodes) in [
         (Some(4), "3+5"),
+        (Some(9), "3+5"),
         (None, "0+0"),
         (None, "200+200"),
         (Some(1), "4294967295+2"),
