@@ -3,7 +3,7 @@
 //! A line that has to change here is a change of the contract. Numbers are never used again for something
 //! else, so a line may be added, and none may be altered.
 
-use abi::percpu::{self, PercpuError, number};
+use abi::percpu::{self, Geometry, Grant, PercpuError, RegionId, Stats, number};
 use abi::syscall::{CpuMask, End, Placement, access};
 use abi::window::{self, header};
 use abi::{Call, Handle, Message, Registers, Rights, Status, message, start, syscall};
@@ -97,6 +97,9 @@ fn rights() {
     ];
     assert_eq!(bits.map(|right| right.0), [1, 2, 4, 8, 16, 32]);
     assert_eq!((Rights::NONE.0, Rights::ALL.0), (0, 63));
+    for word in (0..200).chain([1 << 32, u64::MAX]) {
+        assert_eq!(Rights::from_word(word).is_some(), word < 64, "{word}");
+    }
 }
 
 #[test]
@@ -199,7 +202,7 @@ fn percpu_requests() {
     ];
     assert_eq!(numbers, [1, 2, 3, 4, 6, 7, 16]);
     assert_eq!((percpu::PROTOCOL_VERSION, percpu::INIT_BADGE), (1, 1));
-    let region = percpu::RegionId {
+    let region = RegionId {
         index: 2,
         generation: 3,
     };
@@ -212,6 +215,39 @@ fn percpu_requests() {
     let words = [4096, 1, 0x6867_6665_6463_6261, 0x69, 0, 0];
     assert_eq!(create.encode(), Message::new(3, words));
     assert_eq!(percpu::unit_pages(2 << 20), 511);
+}
+
+/// Answers lie in the words in the order of their fields.
+#[test]
+fn percpu_answers() {
+    let words = [1, 2, 3, 4, 5, 6];
+    let geometry = Geometry {
+        version: 1,
+        possible_cpus: 2,
+        stride: 3,
+        quota_pages: 4,
+        reserved_free: 5,
+        reserved_pages: 6,
+    };
+    assert_eq!(Geometry::decode(&words), geometry);
+    let stats = Stats {
+        clients: 1,
+        regions: 2,
+        reserved_used: 3,
+        dynamic_used: 4,
+        refused: 5,
+        malformed: 6,
+    };
+    assert_eq!(Stats::decode(&words), stats);
+    let grant = Grant {
+        region: RegionId {
+            index: 1,
+            generation: 0,
+        },
+        offset: 2,
+        bytes: 3,
+    };
+    assert_eq!(Grant::decode(&words), grant);
 }
 
 #[test]

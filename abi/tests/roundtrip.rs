@@ -184,10 +184,8 @@ proptest! {
         if let Some(end) = End::decode(words) {
             prop_assert_eq!(End::decode(end.encode()), Some(end));
         }
-        match Rights::from_word(words[0]) {
-            Some(rights) => prop_assert_eq!(u64::from(rights.0), words[0]),
-            None => prop_assert!(words[0] > 63),
-        }
+        let rights = Rights::from_word(words[0]).map(|rights| u64::from(rights.0));
+        prop_assert_eq!(rights, (words[0] <= 63).then_some(words[0]));
     }
 
     #[test]

@@ -135,6 +135,9 @@ mod tests {
             Err(ArchiveError::BadHeader(0))
         );
         let mut bytes = archive(&[("a", b"x")]);
+        bytes[257] = b'U';
+        assert_eq!(Archive::new(&bytes).find("a"), Err(ArchiveError::BadHeader(0)));
+        bytes[257] = b'u';
         bytes[124..136].copy_from_slice(b"777777777777");
         assert_eq!(Archive::new(&bytes).find("a"), Err(ArchiveError::CutOff(0)));
         bytes[124..136].copy_from_slice(b"12345678\0   ");

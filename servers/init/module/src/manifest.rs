@@ -149,6 +149,7 @@ mod tests {
         assert_eq!(one("run x quota=-3"), Err(BadTerm("quota=-3")));
         assert_eq!(one("run x quta=3"), Err(BadTerm("quta=3")));
         assert_eq!(one("run x expect=hope"), Err(BadTerm("expect=hope")));
+        assert_eq!(one("run x memory=4 expect=exit"), Err(Missing("quota")));
         assert_eq!(one("run x quota=3 memory=4"), Err(Missing("expect")));
         assert_eq!(one("run x quota=3 expect=exit"), Err(Missing("memory")));
         assert!(matches!(runs(&[0xff]).err(), Some(NoText)));
