@@ -172,12 +172,12 @@ macro_rules! percpu {
         $visibility struct $name {}
 
         $(#[$attribute])*
-        #[allow(unsafe_code, reason = "the template below is of this type")]
+        #[expect(unsafe_code, reason = "the template below is of this type")]
         $visibility static $name: $crate::cell::PerCpuCell<$value, $name> =
             // SAFETY: the place's template is a value of this type.
             unsafe { $crate::cell::PerCpuCell::of_static($name {}) };
 
-        #[allow(unsafe_code, reason = "instructions on this static's copies, and its place in the template")]
+        #[expect(unsafe_code, reason = "instructions on this static's copies, and its place in the template")]
         const _: () = {
             #[unsafe(link_section = ".data..percpu")]
             static TEMPLATE: $crate::cell::Template<$value> = $crate::cell::Template::new($initial);
