@@ -1,12 +1,17 @@
 //! Machines that hold still after boot, looked at from outside, each booted once for all who ask.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use libtest_mimic::Failed;
-use run_qemu::{Machine, Transcript};
+use run_qemu::{Machine, Session, Transcript};
 use selion_tests::{FirstChunk, Registers, registers};
 
 use crate::lab::{TIME_LIMIT, start};
+
+/// The last program's last instructions may still be under way.
+const MOST_LOOKS: u32 = 100;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// One machine that holds still after boot, and what was seen of it.
 pub struct Witness {
@@ -66,17 +71,29 @@ fn observe(machine: Machine) -> Result<Witness, Failed> {
         ..machine
     };
     let mut booted = start(&machine, &["counter"], TIME_LIMIT)?;
-    let dump = match booted.session.wait_for("holding") {
-        Ok(_) => booted.session.monitor("info registers -a"),
-        Err(failure) => Err(failure),
-    };
+    let seen = idle_registers(&mut booted.session);
     let transcript = booted.session.quit();
-    let dump = dump.map_err(|failure| format!("{failure}\n{transcript}"))?;
+    let registers =
+        seen.map_err(|failed| format!("{}\n{transcript}", failed.message().unwrap_or_default()))?;
     let chunk = FirstChunk::read(&transcript.lines).map_err(|error| format!("{error}\n{transcript}"))?;
     Ok(Witness {
         machine,
-        registers: registers(&dump)?,
+        registers,
         chunk,
         transcript,
     })
+}
+
+/// The registers once every CPU idles; if one never does, those of the last look.
+fn idle_registers(session: &mut Session) -> Result<Vec<Registers>, Failed> {
+    session.wait_for("holding")?;
+    let mut looks = 0;
+    loop {
+        let cpus = registers(&session.monitor("info registers -a")?)?;
+        looks += 1;
+        if looks == MOST_LOOKS || cpus.iter().all(|cpu| cpu.is_halted) {
+            return Ok(cpus);
+        }
+        std::thread::sleep(BETWEEN_LOOKS);
+    }
 }
