@@ -58,7 +58,7 @@ fn run_all() -> Result<bool, Failure> {
     for run in runs(archive.find("manifest")?)? {
         let run = run?;
         let badge = abi::percpu::INIT_BADGE + 1 + started.len() as u64;
-        let launched = program::start(&archive, &server, &run, badge);
+        let launched = program::launch(&archive, &server, &run, badge);
         let full = |_| Failure::TooManyPrograms(MOST_PROGRAMS);
         started.try_push((run, launched)).map_err(full)?;
     }

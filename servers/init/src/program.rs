@@ -5,15 +5,15 @@ use abi::start::StartInfo;
 use abi::window::STATIC_FIRST_PAGE;
 use abi::{PAGE_SIZE, Rights};
 use boot_module::{Archive, Program, Run, Template};
-use userlib::percpu;
 use userlib::process::Child;
+use userlib::{percpu, println, start};
 
 use crate::child::{self, Texts};
 use crate::failure::Failure;
 use crate::server::Server;
 
 /// Starts a program; when anything is refused, its process is ended and everything of it comes back.
-pub fn start(archive: &Archive<'_>, server: &Server, run: &Run<'_>, badge: u64) -> Result<Child, Failure> {
+pub fn launch(archive: &Archive<'_>, server: &Server, run: &Run<'_>, badge: u64) -> Result<Child, Failure> {
     let program = Program::read(archive.find(run.name)?)?;
     let child = Child::create(run.memory_frames, run.name).map_err(Failure::doing("make a process"))?;
     match fill_and_start(&child, &program, server, run, badge) {
@@ -64,10 +64,8 @@ fn attach(
     let message = request.encode().with_capability(child.window());
     let answer = server.privileged.call(&message).map_err(percpu::Error::Kernel)?;
     let [pool, ..] = PercpuError::from_answer(&answer).map_err(percpu::Error::Refused)?;
-    if pool != 0 {
-        userlib::println!(
-            "init: the reserved part is used up: static part of badge {badge} in dynamic pages"
-        );
+    if pool != 0 && start::info().handover.reserved_pages > 0 {
+        println!("init: the reserved part is used up: static part of badge {badge} in dynamic pages");
     }
     child
         .fill_window(STATIC_FIRST_PAGE * PAGE_SIZE, template.bytes)

@@ -22,6 +22,8 @@
 //! The module list below is the map of unsafe code: modules without an `expect` contain none.
 #![no_std]
 
+#[expect(unsafe_code, reason = "follows the frames on the stack")]
+mod backtrace;
 pub mod checks;
 pub mod console;
 pub mod ipc;

@@ -10,6 +10,7 @@ use abi::start::{
     START_WORDS, StartInfo,
 };
 
+use crate::backtrace::Backtrace;
 use crate::{println, process};
 
 /// Exit code of a program that panicked.
@@ -142,5 +143,12 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     if let Some(place) = info.location() {
         println!("panic: at {place}");
     }
+    // The launcher expects the place itself first, then return addresses.
+    let place = panic as *const () as usize;
+    println!(
+        "fault: return addresses {} {place:#x}{}",
+        name(),
+        Backtrace::here()
+    );
     process::exit(PANIC_CODE)
 }
