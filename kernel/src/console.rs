@@ -1,0 +1,81 @@
+//! The serial line: COM1, polled. Whole lines come out in one piece.
+//!
+//! Programs print through the kernel until a console server owns the port.
+
+use core::fmt::{self, Write};
+
+use x86_64::instructions::port::Port;
+
+use crate::sync::Lock;
+
+const COM1: u16 = 0x3f8;
+const LINE_STATUS: u16 = COM1 + 5;
+const TRANSMITTER_EMPTY: u8 = 0x20;
+
+/// The port. Guarded by [`CONSOLE`], but for the last words of a panic.
+struct Serial;
+
+static CONSOLE: Lock<Serial> = Lock::new(Serial);
+
+/// 115,200 baud, 8 bits, no parity, FIFO on.
+pub fn initialize() {
+    for (offset, value) in [(1, 0), (3, 0x80), (0, 1), (1, 0), (3, 3), (2, 0xc7), (4, 3)] {
+        write_port(COM1 + offset, value);
+    }
+}
+
+/// Prints text in one piece.
+pub fn print(text: fmt::Arguments<'_>) {
+    // A serial line does not fail, and there is no one to tell.
+    let _ = CONSOLE.lock().write_fmt(text);
+}
+
+/// Prints bytes in one piece, as a program sent them.
+pub fn print_bytes(bytes: &[u8]) {
+    let _guard = CONSOLE.lock();
+    bytes.iter().for_each(|byte| send(*byte));
+}
+
+/// Prints without waiting for the lock, which the panicking CPU may hold itself.
+pub fn print_last_words(text: fmt::Arguments<'_>) {
+    let _ = Serial.write_fmt(text);
+}
+
+impl Write for Serial {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.bytes().for_each(send);
+        Ok(())
+    }
+}
+
+fn send(byte: u8) {
+    if byte == b'\n' {
+        send_raw(b'\r');
+    }
+    send_raw(byte);
+}
+
+fn send_raw(byte: u8) {
+    while read_port(LINE_STATUS) & TRANSMITTER_EMPTY == 0 {
+        core::hint::spin_loop();
+    }
+    write_port(COM1, byte);
+}
+
+fn write_port(port: u16, value: u8) {
+    // SAFETY: the ports of COM1 have no effect on memory.
+    unsafe { Port::new(port).write(value) }
+}
+
+fn read_port(port: u16) -> u8 {
+    // SAFETY: as for writing; the registers read here have no side effect that anyone relies on.
+    unsafe { Port::new(port).read() }
+}
+
+/// Prints a line of the kernel's log.
+#[macro_export]
+macro_rules! log {
+    ($($argument:tt)*) => {
+        $crate::console::print(format_args!("{}\n", format_args!($($argument)*)))
+    };
+}

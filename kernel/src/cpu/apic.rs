@@ -1,0 +1,168 @@
+//! The local APIC of this CPU (xAPIC mode): end of interrupt, inter-processor interrupts, and the slice timer.
+//!
+//! The only place where an `ApicId` is written to hardware. Registers: SDM volume 3, table 10-1. The
+//! registers lie at the same physical address on every CPU, each CPU seeing its own.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use percpu_core::{ApicId, CpuId};
+use x86_64::instructions::port::Port;
+
+use crate::boot::firmware;
+use crate::memory;
+
+/// The slice of the running thread is over.
+pub const TIMER_VECTOR: u64 = 0xf0;
+/// Something was put into this CPU's run queue, or its thread was ended.
+pub const WAKE_VECTOR: u64 = 0xf1;
+/// The mailbox has a request to flush the TLB.
+pub const FLUSH_VECTOR: u64 = 0xf2;
+/// The APIC's own: needs no end of interrupt.
+const SPURIOUS_VECTOR: u64 = 0xff;
+
+const ID: u64 = 0x20;
+const TASK_PRIORITY: u64 = 0x80;
+const EOI: u64 = 0xb0;
+const SPURIOUS: u64 = 0xf0;
+const COMMAND_LOW: u64 = 0x300;
+const COMMAND_HIGH: u64 = 0x310;
+const LVT_TIMER: u64 = 0x320;
+const LVT_LINT0: u64 = 0x350;
+const LVT_LINT1: u64 = 0x360;
+const INITIAL_COUNT: u64 = 0x380;
+const CURRENT_COUNT: u64 = 0x390;
+const DIVIDE: u64 = 0x3e0;
+
+const MASKED: u32 = 1 << 16;
+const NMI_MODE: u32 = 4 << 8;
+const ENABLE: u32 = 1 << 8;
+const ASSERT: u32 = 1 << 14;
+const PENDING: u32 = 1 << 12;
+const INIT: u32 = 5 << 8;
+const STARTUP: u32 = 6 << 8;
+const DIVIDE_BY_16: u32 = 3;
+
+/// Length of a slice in PIT ticks' worth of time: 1 ms of 1,193,182 Hz.
+const SLICE_PIT_TICKS: u16 = 1193;
+
+/// Timer ticks in a slice, measured once by the boot CPU.
+static SLICE: AtomicU32 = AtomicU32::new(0);
+
+/// Switches this CPU's APIC on. NMIs are let through; the first CPU measures the timer.
+pub fn initialize() {
+    write(TASK_PRIORITY, 0);
+    write(LVT_LINT0, MASKED);
+    write(LVT_LINT1, NMI_MODE);
+    write(SPURIOUS, ENABLE | SPURIOUS_VECTOR as u32);
+    write(DIVIDE, DIVIDE_BY_16);
+    write(LVT_TIMER, TIMER_VECTOR as u32);
+    if SLICE.load(Ordering::Relaxed) == 0 {
+        mask_legacy_interrupts();
+        SLICE.store(measure_slice(), Ordering::Relaxed);
+    }
+}
+
+/// Tells the APIC that the handler of `vector` is done.
+pub fn end_of_interrupt(vector: u64) {
+    if vector != SPURIOUS_VECTOR {
+        write(EOI, 0);
+    }
+}
+
+/// Begins a slice: [`TIMER_VECTOR`] comes once, after 1 ms.
+pub fn arm_timer() {
+    write(INITIAL_COUNT, SLICE.load(Ordering::Relaxed));
+}
+
+/// Sends an interrupt to another CPU.
+pub fn send_ipi(cpu: CpuId, vector: u8) {
+    send(apic_id(cpu), ASSERT | u32::from(vector));
+}
+
+/// INIT: the CPU waits for its start-up message.
+pub fn send_init(cpu: CpuId) {
+    send(apic_id(cpu), ASSERT | INIT);
+}
+
+/// Start-up: the CPU begins in real mode at `page * 4096`.
+pub fn send_startup(cpu: CpuId, page: u8) {
+    send(apic_id(cpu), ASSERT | STARTUP | u32::from(page));
+}
+
+/// The id that hardware says this CPU has.
+pub fn own_id() -> ApicId {
+    ApicId::new(read(ID) >> 24)
+}
+
+/// Waits by the timer, which must not be armed: interrupts are off at boot.
+pub fn wait_milliseconds(milliseconds: u32) {
+    let slice = SLICE.load(Ordering::Relaxed);
+    write(LVT_TIMER, MASKED);
+    for _ in 0..milliseconds {
+        write(INITIAL_COUNT, slice);
+        while read(CURRENT_COUNT) != 0 {
+            core::hint::spin_loop();
+        }
+    }
+    write(LVT_TIMER, TIMER_VECTOR as u32);
+}
+
+fn apic_id(cpu: CpuId) -> ApicId {
+    firmware::topology().apic_id(cpu).expect("a CpuId is made only for CPUs of the topology")
+}
+
+fn send(to: ApicId, command: u32) {
+    while read(COMMAND_LOW) & PENDING != 0 {
+        core::hint::spin_loop();
+    }
+    write(COMMAND_HIGH, to.get() << 24);
+    write(COMMAND_LOW, command);
+}
+
+/// Lets the timer run for one slice of the PIT's channel 2 and reads how far it came.
+fn measure_slice() -> u32 {
+    let mut control: Port<u8> = Port::new(0x61);
+    let mut command: Port<u8> = Port::new(0x43);
+    let mut counter: Port<u8> = Port::new(0x42);
+    let [low, high] = SLICE_PIT_TICKS.to_le_bytes();
+    write(LVT_TIMER, MASKED);
+    // SAFETY: channel 2 drives only the speaker, whose gate stays closed; mode 0 raises its output once.
+    unsafe {
+        let gate = control.read() & !3;
+        control.write(gate);
+        command.write(0xb0);
+        counter.write(low);
+        counter.write(high);
+        write(INITIAL_COUNT, u32::MAX);
+        control.write(gate | 1);
+        while control.read() & 0x20 == 0 {
+            core::hint::spin_loop();
+        }
+    }
+    let ticks = u32::MAX - read(CURRENT_COUNT);
+    write(INITIAL_COUNT, 0);
+    write(LVT_TIMER, TIMER_VECTOR as u32);
+    ticks.max(1)
+}
+
+/// The two 8259s stay silent: their vectors would collide with exceptions.
+fn mask_legacy_interrupts() {
+    for port in [0x21u16, 0xa1] {
+        // SAFETY: writes the mask register of an 8259.
+        unsafe { Port::<u8>::new(port).write(0xff) };
+    }
+}
+
+fn register(offset: u64) -> *mut u32 {
+    memory::physical_pointer(firmware::local_apic_address() + offset).cast()
+}
+
+fn read(offset: u64) -> u32 {
+    // SAFETY: the page of the APIC is mapped, uncached; reading these registers has no side effect.
+    unsafe { register(offset).read_volatile() }
+}
+
+fn write(offset: u64, value: u32) {
+    // SAFETY: as for `read`; each caller says what the write does, and none touches memory.
+    unsafe { register(offset).write_volatile(value) }
+}

@@ -1,0 +1,65 @@
+//! What this CPU can do, asked by CPUID and never assumed, and the control bits that follow from it.
+//!
+//! Setting a bit that a CPU lacks faults on hardware and hangs some emulators, so each is asked for.
+
+use raw_cpuid::CpuId as Leaves;
+use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
+use x86_64::registers::model_specific::{Efer, EferFlags};
+
+/// The protections and instructions that the kernel uses when they are there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// RDGSBASE and WRGSBASE.
+    pub fsgsbase: bool,
+    /// No execution of user pages in kernel mode.
+    pub smep: bool,
+    /// No access to user pages in kernel mode.
+    pub smap: bool,
+    /// No SGDT and its like in user mode.
+    pub umip: bool,
+    /// The no-execute bit of page tables.
+    pub nx: bool,
+}
+
+/// Asks this CPU.
+pub fn detect() -> Features {
+    let leaves = Leaves::new();
+    let extended = leaves.get_extended_feature_info();
+    let has = |test: fn(&raw_cpuid::ExtendedFeatures) -> bool| extended.as_ref().is_some_and(test);
+    Features {
+        fsgsbase: has(|leaf| leaf.has_fsgsbase()),
+        smep: has(|leaf| leaf.has_smep()),
+        smap: has(|leaf| leaf.has_smap()),
+        umip: has(|leaf| leaf.has_umip()),
+        nx: leaves
+            .get_extended_processor_and_feature_identifiers()
+            .is_some_and(|leaf| leaf.has_execute_disable()),
+    }
+}
+
+/// Switches on what is there, on this CPU.
+pub fn enable(features: Features) {
+    let mut cr4 = Cr4::read();
+    cr4.set(Cr4Flags::FSGSBASE, features.fsgsbase);
+    cr4.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, features.smep);
+    cr4.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, features.smap);
+    cr4.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, features.umip);
+    // SAFETY: each bit is set only where CPUID has it; none invalidates what the kernel relies on, since it
+    // never touches user addresses. CR0: write protection on; EM and TS make any use of the FPU fault,
+    // because its registers are not saved.
+    unsafe {
+        Cr4::write(cr4);
+        Cr0::update(|cr0| {
+            cr0.insert(Cr0Flags::WRITE_PROTECT | Cr0Flags::EMULATE_COPROCESSOR | Cr0Flags::TASK_SWITCHED);
+        });
+        Efer::update(|efer| {
+            efer.insert(EferFlags::SYSTEM_CALL_EXTENSIONS);
+            efer.set(EferFlags::NO_EXECUTE_ENABLE, features.nx);
+        });
+    }
+}
+
+/// Whether RDGSBASE works on this CPU at this moment.
+pub fn has_fsgsbase_now() -> bool {
+    Cr4::read().contains(Cr4Flags::FSGSBASE)
+}

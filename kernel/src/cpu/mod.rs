@@ -1,0 +1,57 @@
+//! One CPU: its registers, tables, entry and exit, and its local APIC.
+
+#[expect(unsafe_code, reason = "programs the local APIC's registers")]
+pub mod apic;
+#[expect(unsafe_code, reason = "the stubs at every border between user and kernel mode")]
+pub mod entry;
+#[expect(unsafe_code, reason = "writes control registers")]
+pub mod features;
+pub mod frame;
+#[expect(unsafe_code, reason = "writes the GS and FS bases")]
+pub mod gs;
+#[expect(unsafe_code, reason = "loads GDT, TSS and IDT")]
+pub mod tables;
+
+use percpu_core::NodeId;
+use x86_64::PhysAddr;
+use x86_64::registers::control::{Cr2, Cr3, Cr3Flags};
+use x86_64::structures::paging::PhysFrame;
+
+pub use gs::{switch_fs, this_cpu};
+
+/// The node of this CPU.
+pub fn this_node() -> NodeId {
+    crate::boot::firmware::topology().node_of_cpu(this_cpu()).unwrap_or(NodeId::FIRST)
+}
+
+/// Address of the last page fault. Read before anything else can fault.
+pub fn fault_address() -> u64 {
+    Cr2::read_raw()
+}
+
+/// The page table in use.
+pub fn page_table() -> u64 {
+    Cr3::read().0.start_address().as_u64()
+}
+
+/// Switches to another page table, or flushes this one when it is the same.
+#[expect(unsafe_code, reason = "writes CR3")]
+pub fn load_page_table(root: u64) {
+    let frame = PhysFrame::containing_address(PhysAddr::new(root));
+    // SAFETY: every root handed in here shares the kernel half, so code and stack stay mapped.
+    unsafe { Cr3::write(frame, Cr3Flags::empty()) }
+}
+
+/// Idles until an interrupt came, and leaves interrupts off again.
+pub fn wait_for_interrupt() {
+    x86_64::instructions::interrupts::enable_and_hlt();
+    x86_64::instructions::interrupts::disable();
+}
+
+/// Readies the running CPU after its GS base is installed: protections, tables, entry points, APIC.
+pub fn initialize() {
+    features::enable(features::detect());
+    tables::load();
+    entry::initialize();
+    apic::initialize();
+}

@@ -1,0 +1,82 @@
+//! Last words: what happened, on which CPU, with which registers, called from where.
+//!
+//! A panic is a broken invariant of the kernel itself. Return addresses are printed raw, with the line that
+//! turns them into names; the launcher does it by itself.
+
+use core::arch::asm;
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use crate::console::print_last_words;
+use crate::cpu::frame::Frame;
+use crate::debug_exit::{self, Verdict};
+
+static PANICKED: AtomicBool = AtomicBool::new(false);
+const MAX_DEPTH: usize = 24;
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    if PANICKED.swap(true, Ordering::SeqCst) {
+        // A second CPU, or a panic within a panic: the first one's words are enough.
+        debug_exit::halt();
+    }
+    print_last_words(format_args!("kernel panic: {info}\n"));
+    print_registers();
+    print_return_addresses(frame_pointer());
+    debug_exit::end(Verdict::Panic)
+}
+
+/// An exception in kernel mode: prints the registers that it came with, then panics.
+pub fn on_exception(frame: &Frame) -> ! {
+    let Frame { vector, error, rip, rsp, rflags, .. } = *frame;
+    print_last_words(format_args!(
+        "exception {vector} in kernel mode, error {error:#x}, rip {rip:#x} rsp {rsp:#x} rflags {rflags:#x}\n\
+         rax {:#018x} rbx {:#018x} rcx {:#018x} rdx {:#018x}\nrsi {:#018x} rdi {:#018x} rbp {:#018x} r8  {:#018x}\n\
+         r9  {:#018x} r10 {:#018x} r11 {:#018x} r12 {:#018x}\nr13 {:#018x} r14 {:#018x} r15 {:#018x}\n",
+        frame.rax, frame.rbx, frame.rcx, frame.rdx, frame.rsi, frame.rdi, frame.rbp, frame.r8,
+        frame.r9, frame.r10, frame.r11, frame.r12, frame.r13, frame.r14, frame.r15,
+    ));
+    print_return_addresses(frame.rbp);
+    panic!("exception {vector} at {rip:#x}");
+}
+
+fn print_registers() {
+    let (rsp, cr0, cr2, cr3, cr4): (u64, u64, u64, u64, u64);
+    // SAFETY: reading these registers changes nothing.
+    unsafe {
+        asm!("mov {}, rsp", "mov {}, cr0", "mov {}, cr2", "mov {}, cr3", "mov {}, cr4",
+            out(reg) rsp, out(reg) cr0, out(reg) cr2, out(reg) cr3, out(reg) cr4);
+    }
+    let gs = crate::cpu::gs::read();
+    print_last_words(format_args!(
+        "panic: rsp {rsp:#x} gs {gs:#x} cr0 {cr0:#x} cr2 {cr2:#x} cr3 {cr3:#x} cr4 {cr4:#x}\n"
+    ));
+}
+
+fn frame_pointer() -> u64 {
+    let rbp: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, rbp", out(reg) rbp) };
+    rbp
+}
+
+fn print_return_addresses(mut rbp: u64) {
+    print_last_words(format_args!("panic: return addresses"));
+    let mut addresses = [0; MAX_DEPTH];
+    let mut depth = 0;
+    while depth < MAX_DEPTH && rbp >= crate::memory::PHYSICAL_OFFSET && rbp % 8 == 0 {
+        // SAFETY: frame pointers are on (compiler flag), so rbp points to a saved pair in a kernel stack; a
+        // wrong one faults, and the fault's panic stops at PANICKED.
+        let [next, address] = unsafe { *(rbp as *const [u64; 2]) };
+        if address < crate::memory::PHYSICAL_OFFSET || next <= rbp && next != 0 {
+            break;
+        }
+        print_last_words(format_args!(" {address:#x}"));
+        addresses[depth] = address;
+        depth += 1;
+        rbp = next;
+    }
+    print_last_words(format_args!("\nsymbolise: addr2line -fpiCe target/bare/x86_64-unknown-none/release/kernel"));
+    addresses[..depth].iter().for_each(|address| print_last_words(format_args!(" {address:#x}")));
+    print_last_words(format_args!("\n"));
+}
