@@ -139,14 +139,21 @@ fn mapping(checks: &mut Checks) {
     }
 }
 
-/// A capability that lacks a right cannot be used as if it had it.
+/// A capability that lacks a right cannot be used as if it had it, and a copy of it gains none.
 fn read_only(checks: &mut Checks, memory: &Memory) {
     let own = process::own();
-    let read_only = process::grant(own, memory.handle(), Rights::READ, 0);
-    if let Some(read_only) = checks.success("memory-read-only", read_only) {
-        let words = [own.0, read_only.0, NOWHERE, 0, 1, access::WRITE];
-        refused(checks, "map-missing-right", Call::MemoryMap, &words, MissingRight);
-        checks.equal("memory-read-only-drop", ipc::drop_capability(read_only), Ok(()));
+    let weak = process::grant(own, memory.handle(), Rights::READ.or(Rights::GRANT), 0);
+    let Some(weak) = checks.success("memory-read-only", weak) else {
+        return;
+    };
+    let copy = process::grant(own, weak, Rights::ALL, 0);
+    let Some(copy) = checks.success("memory-read-only-copy", copy) else {
+        return;
+    };
+    for (name, handle) in [("map-missing-right", weak), ("grant-adds-no-right", copy)] {
+        let words = [own.0, handle.0, NOWHERE, 0, 1, access::WRITE];
+        refused(checks, name, Call::MemoryMap, &words, MissingRight);
+        checks.equal("memory-copy-drop", ipc::drop_capability(handle), Ok(()));
     }
 }
 
