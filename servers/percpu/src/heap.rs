@@ -14,14 +14,14 @@ use userlib::sync::Yielding;
 const HEAP_BYTES: usize = 1 << 20;
 
 #[repr(C, align(4096))]
-struct Arena(UnsafeCell<[u8; HEAP_BYTES]>);
+struct Storage(UnsafeCell<[u8; HEAP_BYTES]>);
 
 // SAFETY: only the allocator below uses it, under its lock.
-unsafe impl Sync for Arena {}
+unsafe impl Sync for Storage {}
 
-static ARENA: Arena = Arena(UnsafeCell::new([0; HEAP_BYTES]));
+static STORAGE: Storage = Storage(UnsafeCell::new([0; HEAP_BYTES]));
 
 #[global_allocator]
 static HEAP: TalcLock<SpinMutex<(), Yielding>, Claim, DefaultBinning> =
     // SAFETY: the array lives for ever, and nobody else touches it.
-    TalcLock::new(unsafe { Claim::array(ARENA.0.get()) });
+    TalcLock::new(unsafe { Claim::array(STORAGE.0.get()) });
