@@ -3,7 +3,7 @@
 use userlib::abi::PAGE_SIZE;
 use userlib::abi::percpu::{Geometry, PercpuError, RegionId, Request, unit_pages};
 use userlib::checks::Checks;
-use userlib::percpu::{self, Populate, Region};
+use userlib::percpu::{self, Error, Populate, Region};
 
 use crate::malformed::refused;
 
@@ -48,19 +48,28 @@ fn exhaustion(checks: &mut Checks, geometry: &Geometry) {
         Region::reserve(too_much, 0),
         quota,
     );
-    let free = geometry.reserved_free;
-    if geometry.reserved_pages == 0 || free >= limit {
-        // One possible CPU has no reserved part; a large one lies behind the quota.
-        checks.that("reserved-exhausted", true, format_args!(""));
-    } else {
-        let got = Region::reserve((free + 1) * PAGE_SIZE, 0);
-        refused(
-            checks,
-            "reserved-exhausted",
-            got,
-            PercpuError::ReservedExhausted { free },
-        );
+    reserved(checks, geometry);
+}
+
+/// More than the whole reserved part; how much of it is free depends on others, if there are any.
+fn reserved(checks: &mut Checks, geometry: &Geometry) {
+    let name = "reserved-exhausted";
+    let all = geometry.reserved_pages;
+    if all == 0 || all >= geometry.quota_pages {
+        // One possible CPU may have no reserved part; a large one lies behind the quota.
+        return checks.that(name, true, format_args!(""));
     }
+    let got = Region::reserve((all + 1) * PAGE_SIZE, 0);
+    let is_alone = percpu::stats().is_ok_and(|stats| stats.clients == 1);
+    let is_free = |free| {
+        if is_alone {
+            free == geometry.reserved_free
+        } else {
+            free <= all
+        }
+    };
+    let is_it = matches!(got, Err(Error::Refused(PercpuError::ReservedExhausted { free })) if is_free(free));
+    checks.that(name, is_it, format_args!("{got:?} of {all} pages"));
 }
 
 /// Ids that name nothing any more, or never did.
