@@ -88,9 +88,10 @@ pvh_start64:
     mov ds, ax
     mov es, ax
     mov ss, ax
-    movabs rax, offset 3f
+    movabs rax, offset pvh_high
     jmp rax
-3:  movabs rsp, offset boot_stack_top
+pvh_high:
+    movabs rsp, offset boot_stack_top
     xor ebp, ebp
     mov edi, edi
     call {main}
