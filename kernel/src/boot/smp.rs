@@ -28,7 +28,7 @@ static ONLINE_COUNT: AtomicUsize = AtomicUsize::new(0);
 unsafe extern "C" {
     static ap_trampoline_start: u8;
     static ap_trampoline_end: u8;
-    static boot_pml4: u8;
+    static boot_pml4_physical: u8;
     fn ap_entry64();
 }
 
@@ -57,7 +57,7 @@ pub fn start_others() {
 fn start(cpu: CpuId) {
     let stack = tables::prepare(cpu);
     let nx = u64::from(cpu::features::detect().nx);
-    let boot_root = (&raw const boot_pml4) as u64 - kernel_map::KERNEL_BASE;
+    let boot_root = (&raw const boot_pml4_physical) as u64;
     let entry = ap_entry64 as *const () as u64;
     let arguments = [boot_root, kernel_map::kernel_root(), stack, entry, u64::from(cpu.get()), nx];
     // SAFETY: the trampoline page belongs to this file, and the CPU before this one has left it.
