@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use abi::syscall::{Placement, access};
 use abi::{Call, Handle, PAGE_SIZE, Registers};
 
+use crate::sync::Mutex;
 use crate::syscall::{ask, command};
 use crate::{Refusal, ipc, start};
 
@@ -81,8 +82,15 @@ impl Mapping {
         let address = unused_addresses(pages);
         let [own, handle] = [start::info().process.0, memory.handle.0];
         let registers = Registers::of(&[own, handle, address as u64, 0, pages, access::WRITE]);
-        // SAFETY: 1. no address of the range was ever given out, so nothing lies there. 2. starts no thread.
-        unsafe { command(Call::MemoryMap, &registers)? };
+        // SAFETY: 1. nothing lies at the range: it is new or was unmapped, and is given out to us alone.
+        // 2. starts no thread.
+        let mapped = unsafe { command(Call::MemoryMap, &registers) };
+        mapped.inspect_err(|_| {
+            remember(AddressRange {
+                start: address,
+                pages,
+            })
+        })?;
         Ok(Mapping {
             address,
             pages,
@@ -130,16 +138,47 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         let registers = Registers::of(&[start::info().process.0, self.address as u64, self.pages]);
         // SAFETY: 1. whoever borrowed the contents had to give them back before. 2. starts no thread.
-        // A refusal is impossible for what `new` mapped, and would leave it mapped, which harms nobody.
-        let _ = unsafe { command(Call::MemoryUnmap, &registers) };
+        let unmapped = unsafe { command(Call::MemoryUnmap, &registers) };
+        // A refusal is impossible for what `new` mapped; it would leave it mapped, which harms nobody.
+        if unmapped.is_ok() {
+            remember(AddressRange {
+                start: self.address,
+                pages: self.pages,
+            });
+        }
     }
 }
 
-/// Addresses for so many pages and a guard page before them. None is given out twice, so a stale pointer
-/// faults instead of reading somebody else's memory; there are enough for 64 TiB of mappings.
+/// Address ranges that were unmapped, to be used again: page tables come and go with addresses.
+static UNMAPPED: Mutex<[AddressRange; 16]> = Mutex::new([AddressRange { start: 0, pages: 0 }; 16]);
+
+/// Addresses that nobody uses; none at all if `pages` is 0.
+#[derive(Clone, Copy)]
+struct AddressRange {
+    start: usize,
+    pages: u64,
+}
+
+/// Addresses for so many pages, with a guard page before them: those of an unmapped range of that size, or
+/// new ones, of which there are 64 TiB.
 fn unused_addresses(pages: u64) -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(MAPPINGS_BASE);
+    let mut unmapped = UNMAPPED.lock();
+    if let Some(range) = unmapped
+        .iter_mut()
+        .find(|range| range.pages == pages && pages > 0)
+    {
+        range.pages = 0;
+        return range.start;
+    }
     let page = PAGE_SIZE as usize;
     let bytes = (pages as usize).saturating_add(1).saturating_mul(page);
     NEXT.fetch_add(bytes, Ordering::Relaxed) + page
+}
+
+/// Remembers an unmapped range, if there is room; otherwise its addresses are not used again.
+fn remember(range: AddressRange) {
+    if let Some(free) = UNMAPPED.lock().iter_mut().find(|free| free.pages == 0) {
+        *free = range;
+    }
 }
