@@ -1,0 +1,18 @@
+//! From the boot door to the first program.
+
+#[expect(unsafe_code, reason = "fills units through the physical map")]
+pub mod first_chunk;
+#[expect(unsafe_code, reason = "reads firmware tables where firmware says they are")]
+pub mod firmware;
+#[expect(unsafe_code, reason = "exports the entry point of the UEFI door")]
+pub mod info;
+#[expect(unsafe_code, reason = "reads the boot module where the loader put it")]
+pub mod module;
+pub mod options;
+#[expect(unsafe_code, reason = "entered by the loader")]
+mod pvh;
+#[expect(unsafe_code, reason = "breaks the CPU on purpose")]
+pub mod self_test;
+pub mod servers;
+#[expect(unsafe_code, reason = "starts CPUs in a page below 1 MiB")]
+pub mod smp;

@@ -1,0 +1,164 @@
+//! The address space of a program: a page table with the kernel's half in it.
+//!
+//! Pages are 4 KiB, and none is both writable and executable. Translations that CPUs still hold after
+//! [`AddressSpace::unmap`] are the caller's concern, and so are the frames mapped: only page tables belong to
+//! the address space.
+
+use percpu_core::{NodeId, PAGE_SIZE};
+
+use super::frame::{self, Exhausted, PhysicalFrame};
+use super::kernel_map;
+use super::table::{self, ADDRESS, ENTRIES, EXECUTABLE, PRESENT, Table, USER, WRITABLE};
+
+/// No user mapping reaches here: the last page below the hole stays empty, since `sysret` to its end faults
+/// in kernel mode.
+pub const USER_END: u64 = 0x7fff_ffff_e000;
+
+const FIRST_KERNEL_ENTRY: usize = ENTRIES / 2;
+
+/// What a program may do with a page. Every page can be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Read.
+    Read,
+    /// Read and write.
+    Write,
+    /// Read and execute.
+    Execute,
+}
+
+/// Why a page is not mapped. Nothing that can be seen has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MapError {
+    /// There is a page at that address.
+    AlreadyMapped,
+    /// No memory for a page table.
+    Exhausted(Exhausted),
+}
+
+/// A page table of a program.
+#[derive(Debug)]
+pub struct AddressSpace {
+    root: PhysicalFrame,
+    node: NodeId,
+    table_frames: u64,
+}
+
+impl AddressSpace {
+    /// An empty one, with page tables near `node`.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn new(node: NodeId) -> Result<AddressSpace, Exhausted> {
+        let space = AddressSpace { root: frame::allocate_near(node)?, node, table_frames: 1 };
+        // SAFETY: 1. made by `kernel_map` and never given back.
+        let kernel = unsafe { Table::at(kernel_map::kernel_root()) };
+        for index in FIRST_KERNEL_ENTRY..ENTRIES {
+            // SAFETY: 1. the kernel's half is the same everywhere.
+            unsafe { space.pml4().write(index, kernel.read(index)) };
+        }
+        Ok(space)
+    }
+
+    /// For CR3.
+    #[must_use]
+    pub fn root(&self) -> u64 {
+        self.root.address()
+    }
+
+    /// Frames taken by page tables.
+    #[must_use]
+    pub fn table_frames(&self) -> u64 {
+        self.table_frames
+    }
+
+    /// Maps a frame at a page below [`USER_END`].
+    ///
+    /// # Errors
+    /// See [`MapError`]. Page tables made on the way stay.
+    pub fn map(&mut self, address: u64, frame: PhysicalFrame, access: Access) -> Result<(), MapError> {
+        check(address);
+        let mut at = self.pml4();
+        for level in [4, 3, 2] {
+            let made = at.next_or_new(table::index(address, level), PRESENT | WRITABLE | USER, self.node);
+            let (next, is_new) = made.map_err(MapError::Exhausted)?;
+            self.table_frames += u64::from(is_new);
+            at = next;
+        }
+        let index = table::index(address, 1);
+        if at.read(index) & PRESENT != 0 {
+            return Err(MapError::AlreadyMapped);
+        }
+        let flags = match access {
+            Access::Read => kernel_map::no_execute_bit(),
+            Access::Write => WRITABLE | kernel_map::no_execute_bit(),
+            Access::Execute => EXECUTABLE,
+        };
+        // SAFETY: 1. a user page: the kernel never uses its address.
+        unsafe { at.write(index, frame.address() | PRESENT | USER | flags) };
+        Ok(())
+    }
+
+    /// Removes a page, and says which frame it was.
+    pub fn unmap(&mut self, address: u64) -> Option<PhysicalFrame> {
+        check(address);
+        let (last, index) = self.last_table(address)?;
+        let entry = last.read(index);
+        // SAFETY: 1. as for `map`.
+        unsafe { last.write(index, 0) };
+        (entry & PRESENT != 0).then(|| table::frame_of(entry))
+    }
+
+    /// The frame of a page and what may be done with it; `None` where nothing is mapped.
+    #[must_use]
+    pub fn translate(&self, address: u64) -> Option<(PhysicalFrame, Access)> {
+        if address >= USER_END {
+            return None;
+        }
+        let (last, index) = self.last_table(address)?;
+        let entry = last.read(index);
+        let access = match entry {
+            _ if entry & PRESENT == 0 => return None,
+            _ if entry & WRITABLE != 0 => Access::Write,
+            _ if entry & EXECUTABLE != 0 => Access::Execute,
+            _ => Access::Read,
+        };
+        Some((table::frame_of(entry), access))
+    }
+
+    fn pml4(&self) -> Table {
+        // SAFETY: 1. it is one as long as this value lives.
+        unsafe { Table::at(self.root.address()) }
+    }
+
+    fn last_table(&self, address: u64) -> Option<(Table, usize)> {
+        let last = [4, 3, 2].iter().try_fold(self.pml4(), |at, level| at.next(table::index(address, *level)))?;
+        Some((last, table::index(address, 1)))
+    }
+}
+
+impl Drop for AddressSpace {
+    /// No CPU uses the page table any more: whoever owns the address space sees to that.
+    fn drop(&mut self) {
+        let pml4 = self.pml4();
+        (0..FIRST_KERNEL_ENTRY).for_each(|index| free_tables(pml4.read(index), 3));
+        frame::free(self.root);
+    }
+}
+
+fn free_tables(entry: u64, level: u32) {
+    if entry & PRESENT == 0 {
+        return;
+    }
+    if level > 1 {
+        // SAFETY: 1. a present entry of level 2 or above in the user half points to a table; large pages are
+        // never mapped there.
+        let at = unsafe { Table::at(entry & ADDRESS) };
+        (0..ENTRIES).for_each(|index| free_tables(at.read(index), level - 1));
+    }
+    frame::free(table::frame_of(entry));
+}
+
+fn check(address: u64) {
+    assert!(address < USER_END && address.is_multiple_of(PAGE_SIZE), "no user page at {address:#x}");
+}

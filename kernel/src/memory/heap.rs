@@ -1,0 +1,43 @@
+//! The kernel's heap. The only file that knows which allocator it is.
+//!
+//! It grows by pieces of 2 MiB, of the first node or near it, and never shrinks. Kernel objects that
+//! belong to a node's CPUs take frames there instead.
+
+use core::alloc::Layout;
+
+use percpu_core::{NodeId, PAGE_SIZE};
+use talc::base::Talc;
+use talc::base::binning::Binning;
+use talc::source::Source;
+use talc::{DefaultBinning, TalcLock, min_first_heap_size};
+
+use super::frame;
+use crate::sync::Lock;
+
+const PIECE: usize = 2 << 20;
+/// The allocator's own words around a block.
+const OVERHEAD: usize = 256;
+
+#[global_allocator]
+static HEAP: TalcLock<Lock<()>, Frames> = TalcLock::new(Frames);
+
+/// The frame pool as a source of heap memory.
+#[derive(Debug)]
+struct Frames;
+
+// SAFETY: the frame pool does not use the heap.
+unsafe impl Source for Frames {
+    fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
+        let needed = layout.size().checked_add(layout.align()).ok_or(())?;
+        let needed = needed.checked_add(OVERHEAD + min_first_heap_size::<DefaultBinning>()).ok_or(())?;
+        let needed = needed.next_multiple_of(PAGE_SIZE as usize);
+        let take = |bytes: usize| {
+            let frames = bytes / PAGE_SIZE as usize;
+            frame::allocate_contiguous(NodeId::FIRST, frames, PAGE_SIZE, 0).map(|first| (first, bytes))
+        };
+        let piece = take(needed.max(PIECE)).or_else(|_| take(needed));
+        let (first, bytes) = piece.map_err(|_| ())?;
+        // SAFETY: these frames are mapped, writable, and now the heap's alone, for ever.
+        unsafe { talc.claim(first.pointer(), bytes) }.map(|_| ()).ok_or(())
+    }
+}

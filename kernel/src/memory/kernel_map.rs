@@ -1,0 +1,130 @@
+//! The kernel's page table: no page both writable and executable, all memory in the physical map.
+//!
+//! Its upper half, entries 256 to 511 of the PML4, is shared by every address space and never changes after
+//! this. What is one to one in low memory stays behind with the boot page table.
+
+use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use percpu_core::{NodeId, PAGE_SIZE};
+use x86_64::registers::model_specific::{Efer, EferFlags};
+
+use super::PHYSICAL_OFFSET;
+use super::frame::{self, PhysicalFrame};
+use super::table::{self, LARGE, NO_EXECUTE, PRESENT, Table, UNCACHED, WRITABLE, WRITE_THROUGH};
+use crate::boot::info::Memory;
+use crate::cpu;
+use crate::log;
+
+/// Link address minus load address, for what runs before there is a physical map (PVH door only).
+pub const KERNEL_BASE: u64 = 0xffff_ffff_8000_0000;
+
+const LARGE_PAGE: u64 = 2 << 20;
+/// The physical map reaches at least here: local and I/O APICs lie below.
+const AT_LEAST: u64 = 4 << 30;
+
+unsafe extern "C" {
+    static __kernel_start: u8;
+    static __text_end: u8;
+    static __rodata_end: u8;
+    static __kernel_end: u8;
+}
+
+static ROOT: AtomicU64 = AtomicU64::new(0);
+/// The no-execute bit, or 0 on a CPU without it.
+static NO_EXECUTE_BIT: AtomicU64 = AtomicU64::new(0);
+
+/// The kernel page table, for CR3. A CPU that loads it has EFER.NXE set if it has the bit.
+#[must_use]
+pub fn kernel_root() -> u64 {
+    ROOT.load(Ordering::Relaxed)
+}
+
+/// What forbids execution in a page-table entry on this machine.
+pub fn no_execute_bit() -> u64 {
+    NO_EXECUTE_BIT.load(Ordering::Relaxed)
+}
+
+/// The kernel image, by link addresses.
+#[must_use]
+pub fn image() -> Range<u64> {
+    (&raw const __kernel_start) as u64..(&raw const __kernel_end) as u64
+}
+
+/// Builds the page table and switches to it. Runs once, on the boot page table.
+pub fn initialize(memory: &Memory, local_apic: u64) {
+    if cpu::features::detect().nx {
+        // SAFETY: the CPU has the bit; no present entry has it set so far.
+        unsafe { Efer::update(|efer| efer.insert(EferFlags::NO_EXECUTE_ENABLE)) };
+        NO_EXECUTE_BIT.store(NO_EXECUTE, Ordering::Relaxed);
+    }
+    let root = new_table();
+    // SAFETY: 1. the frame is fresh and zero: an empty table.
+    let pml4 = unsafe { Table::at(root.address()) };
+    map_physical(pml4, memory.end().max(AT_LEAST), local_apic);
+    map_image(pml4);
+    ROOT.store(root.address(), Ordering::Relaxed);
+    cpu::load_page_table(root.address());
+    // Whatever is free is mapped from here on.
+    frame::lift_ceiling();
+    log!("memory: kernel page table at {:#x}, W^X, {}", root.address(), match no_execute_bit() {
+        0 => "without no-execute",
+        _ => "no-execute on",
+    });
+}
+
+fn map_physical(pml4: Table, end: u64, local_apic: u64) {
+    for physical in (0..end).step_by(LARGE_PAGE as usize) {
+        let address = PHYSICAL_OFFSET + physical;
+        let cache = match local_apic & !(LARGE_PAGE - 1) == physical {
+            true => UNCACHED | WRITE_THROUGH,
+            false => 0,
+        };
+        let directory = down(down(pml4, address, 4), address, 3);
+        let entry = physical | PRESENT | WRITABLE | LARGE | cache | no_execute_bit();
+        // SAFETY: 1. the table is not in use yet, and the physical map is nobody's memory in particular.
+        unsafe { directory.write(table::index(address, 2), entry) };
+    }
+}
+
+fn map_image(pml4: Table) {
+    let (text_end, rodata_end) = ((&raw const __text_end) as u64, (&raw const __rodata_end) as u64);
+    for address in image().step_by(PAGE_SIZE as usize) {
+        let flags = match address {
+            _ if address < text_end => PRESENT,
+            _ if address < rodata_end => PRESENT | no_execute_bit(),
+            _ => PRESENT | WRITABLE | no_execute_bit(),
+        };
+        let physical = in_boot_table(address);
+        let last = down(down(down(pml4, address, 4), address, 3), address, 2);
+        // SAFETY: 1. the table is not in use yet; the image stays where it is, with the access it was
+        // compiled for.
+        unsafe { last.write(table::index(address, 1), physical | flags) };
+    }
+}
+
+/// Where an address lies by the page table in use, which maps it.
+fn in_boot_table(address: u64) -> u64 {
+    // SAFETY: 1. CR3 points to a page table, and it stays until the switch.
+    let mut at = unsafe { Table::at(cpu::page_table()) };
+    for level in [4, 3, 2] {
+        match at.next(table::index(address, level)) {
+            Some(next) => at = next,
+            None => {
+                let mask = (1 << (3 + 9 * level)) - 1;
+                let base = at.read(table::index(address, level)) & table::ADDRESS & !mask;
+                return base | address & mask & !(PAGE_SIZE - 1);
+            }
+        }
+    }
+    at.read(table::index(address, 1)) & table::ADDRESS
+}
+
+fn down(at: Table, address: u64, level: u32) -> Table {
+    let made = at.next_or_new(table::index(address, level), PRESENT | WRITABLE, NodeId::FIRST);
+    made.expect("memory for the kernel's page table").0
+}
+
+fn new_table() -> PhysicalFrame {
+    frame::allocate_near(NodeId::FIRST).expect("memory for the kernel's page table")
+}

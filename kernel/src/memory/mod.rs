@@ -1,0 +1,35 @@
+//! Physical memory by node, the kernel's own page table and heap, and the address spaces of programs.
+
+#[expect(unsafe_code, reason = "follows page tables through the physical map")]
+pub mod address_space;
+#[expect(unsafe_code, reason = "clears frames through the physical map")]
+pub mod frame;
+#[expect(unsafe_code, reason = "gives frames to the heap")]
+mod heap;
+#[expect(unsafe_code, reason = "replaces the page table that the kernel runs on")]
+pub mod kernel_map;
+#[expect(unsafe_code, reason = "reads and writes page-table entries through the physical map")]
+mod table;
+#[expect(unsafe_code, reason = "copies between the kernel and frames of programs")]
+pub mod user;
+
+pub use address_space::{Access, AddressSpace, MapError, USER_END};
+pub use kernel_map::kernel_root;
+
+/// Where all physical memory is mapped, from address 0 on. Also the start of the kernel's half.
+pub const PHYSICAL_OFFSET: u64 = 0xffff_8000_0000_0000;
+
+/// The address of physical memory in the physical map. Whether anything is there, the caller knows.
+#[must_use]
+pub fn physical_pointer(physical: u64) -> *mut u8 {
+    PHYSICAL_OFFSET.wrapping_add(physical) as *mut u8
+}
+
+/// A range of physical memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PhysicalRange {
+    /// Address of the first byte.
+    pub start: u64,
+    /// Address behind the last byte.
+    pub end: u64,
+}
