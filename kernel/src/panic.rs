@@ -64,7 +64,7 @@ fn print_return_addresses(mut rbp: u64) {
     print_last_words(format_args!("panic: return addresses"));
     let mut addresses = [0; MAX_DEPTH];
     let mut depth = 0;
-    while depth < MAX_DEPTH && rbp >= crate::memory::PHYSICAL_OFFSET && rbp % 8 == 0 {
+    while depth < MAX_DEPTH && rbp >= crate::memory::PHYSICAL_OFFSET && rbp.is_multiple_of(8) {
         // SAFETY: frame pointers are on (compiler flag), so rbp points to a saved pair in a kernel stack; a
         // wrong one faults, and the fault's panic stops at PANICKED.
         let [next, address] = unsafe { *(rbp as *const [u64; 2]) };

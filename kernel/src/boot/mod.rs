@@ -4,7 +4,6 @@
 pub mod first_chunk;
 #[expect(unsafe_code, reason = "reads firmware tables where firmware says they are")]
 pub mod firmware;
-#[expect(unsafe_code, reason = "exports the entry point of the UEFI door")]
 pub mod info;
 #[expect(unsafe_code, reason = "reads the boot module where the loader put it")]
 pub mod module;

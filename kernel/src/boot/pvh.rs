@@ -132,8 +132,9 @@ extern "C" fn pvh_main(start_info: u32) -> ! {
     if let Some(text) = reader.cmdline() {
         options::keep(text.to_bytes());
     }
-    // SAFETY: this function runs once, before anything else could name the static.
-    let regions = unsafe { &mut *(&raw mut REGIONS) };
+    let regions = &raw mut REGIONS;
+    // SAFETY: this function runs once, and nothing else names the static.
+    let regions = unsafe { &mut *regions };
     let mut count = 0;
     for (slot, entry) in regions.iter_mut().zip(reader.memmap()) {
         slot.start = entry.addr;
@@ -155,7 +156,8 @@ extern "C" fn pvh_main(start_info: u32) -> ! {
         info.ramdisk_addr = Optional::Some(PHYSICAL_OFFSET + module.as_ptr() as u64);
         info.ramdisk_len = module.len() as u64;
     }
+    let kept = &raw mut BOOT_INFO;
     // SAFETY: as for REGIONS.
-    let info = unsafe { (*(&raw mut BOOT_INFO)).write(info) };
+    let info = unsafe { (*kept).write(info) };
     crate::kernel_main(info)
 }

@@ -13,9 +13,6 @@ mod table;
 #[expect(unsafe_code, reason = "copies between the kernel and frames of programs")]
 pub mod user;
 
-pub use address_space::{Access, AddressSpace, MapError, USER_END};
-pub use kernel_map::kernel_root;
-
 /// Where all physical memory is mapped, from address 0 on. Also the start of the kernel's half.
 pub const PHYSICAL_OFFSET: u64 = 0xffff_8000_0000_0000;
 
