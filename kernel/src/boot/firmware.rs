@@ -26,18 +26,25 @@ static LOCAL_APIC: Once<u64> = Once::new();
 
 /// Reads CPUs, nodes and distances. Whatever firmware says, the result is usable.
 pub fn read(info: &BootInfo) -> &'static Topology {
-    let tables = info.rsdp_addr.into_option().map_or_else(FirmwareTables::default, find_tables);
+    let tables = info
+        .rsdp_addr
+        .into_option()
+        .map_or_else(FirmwareTables::default, find_tables);
     LOCAL_APIC.call_once(|| madt_local_apic(&tables).unwrap_or(DEFAULT_LOCAL_APIC));
     TOPOLOGY.call_once(|| {
         let mut topology = Topology::empty();
-        topology.read(boot_apic_id(), ApicMode::XApic, &tables, |complaint| log!("firmware: {complaint}"));
+        topology.read(boot_apic_id(), ApicMode::XApic, &tables, |complaint| {
+            log!("firmware: {complaint}")
+        });
         topology
     })
 }
 
 /// The machine's CPUs and nodes.
 pub fn topology() -> &'static Topology {
-    TOPOLOGY.get().expect("the topology is read before anyone asks for it")
+    TOPOLOGY
+        .get()
+        .expect("the topology is read before anyone asks for it")
 }
 
 /// Physical address of the local APIC's registers.

@@ -64,8 +64,13 @@ pub fn build(topology: &Topology, options: &Options) {
         panic!("cannot initialize percpu area: {error}");
     });
     let starts = allocate_groups(&info, topology);
-    let placement = info.place_groups(&starts[..info.group_count()]).expect("groups lie apart");
-    let chunk = FIRST_CHUNK.call_once(|| FirstChunk { info, base: placement.base });
+    let placement = info
+        .place_groups(&starts[..info.group_count()])
+        .expect("groups lie apart");
+    let chunk = FIRST_CHUNK.call_once(|| FirstChunk {
+        info,
+        base: placement.base,
+    });
     chunk.info.cpus().for_each(|cpu| chunk.fill(cpu));
     for spare in chunk.info.spare_ranges() {
         frame::free_range(chunk.base + spare.offset, spare.size);
@@ -97,7 +102,10 @@ pub fn unit_frame(cpu: CpuId, page: u64) -> PhysicalFrame {
 #[must_use]
 pub fn reserved_part() -> Part {
     let info = &chunk().info;
-    Part { first_page: info.static_size() / PAGE_SIZE, pages: info.reserved_size() / PAGE_SIZE }
+    Part {
+        first_page: info.static_size() / PAGE_SIZE,
+        pages: info.reserved_size() / PAGE_SIZE,
+    }
 }
 
 /// The pages of the dynamic part that programs may have: the kernel keeps those in front of them.
@@ -106,11 +114,16 @@ pub fn user_dynamic_part() -> Part {
     let kept = options::options().percpu_kernel;
     let info = &chunk().info;
     let start = info.static_size() + info.reserved_size() + kept;
-    Part { first_page: start / PAGE_SIZE, pages: (info.dyn_size() - kept) / PAGE_SIZE }
+    Part {
+        first_page: start / PAGE_SIZE,
+        pages: (info.dyn_size() - kept) / PAGE_SIZE,
+    }
 }
 
 fn chunk() -> &'static FirstChunk {
-    FIRST_CHUNK.get().expect("the first chunk is built before any CPU uses it")
+    FIRST_CHUNK
+        .get()
+        .expect("the first chunk is built before any CPU uses it")
 }
 
 /// Link addresses of the template.
@@ -130,7 +143,10 @@ fn allocate_groups(info: &AllocInfo, topology: &Topology) -> [u64; MAX_NODES] {
             for (group, start) in info.groups().zip(&starts[..index]) {
                 frame::free_range(*start, group.size());
             }
-            log!("percpu: embed allocator failed ({NO_MEMORY}): {} bytes near node {node}", group.size());
+            log!(
+                "percpu: embed allocator failed ({NO_MEMORY}): {} bytes near node {node}",
+                group.size()
+            );
             panic!("cannot initialize percpu area (err={NO_MEMORY})");
         };
         starts[index] = frame.address();
@@ -161,7 +177,11 @@ impl FirstChunk {
         log!("percpu: {}", self.info.embed_report());
         log!("percpu: template {:#x}-{:#x}", template.start, template.end);
         for (index, group) in self.info.groups().enumerate() {
-            log!("percpu: group {index} base_offset {:#x} units{}", group.base_offset(), Units(group));
+            log!(
+                "percpu: group {index} base_offset {:#x} units{}",
+                group.base_offset(),
+                Units(group)
+            );
         }
         for cpu in self.info.cpus() {
             let apic = topology.apic_id(cpu).expect("a possible CPU").get();
@@ -172,7 +192,10 @@ impl FirstChunk {
                 self.unit(cpu),
                 delta_of(cpu)
             );
-            if firmware::topology().node_of_address(self.unit(cpu)).is_some_and(|there| there != node) {
+            if firmware::topology()
+                .node_of_address(self.unit(cpu))
+                .is_some_and(|there| there != node)
+            {
                 log!("percpu: cpu {cpu}: no memory on its node, its unit is remote");
             }
         }

@@ -14,7 +14,10 @@ use crate::log;
 use crate::memory::kernel_map::{self, KERNEL_BASE};
 use crate::memory::{PHYSICAL_OFFSET, PhysicalRange};
 
-const LOW_MEMORY: PhysicalRange = PhysicalRange { start: 0, end: 1 << 20 };
+const LOW_MEMORY: PhysicalRange = PhysicalRange {
+    start: 0,
+    end: 1 << 20,
+};
 const MAX_RANGES: usize = 128;
 /// E820 types of the PVH door: tables of firmware, and what it keeps for itself.
 const ACPI_KINDS: [u32; 2] = [3, 4];
@@ -36,20 +39,35 @@ pub struct Memory {
 impl Memory {
     /// What `info` leaves free.
     pub fn read(info: &BootInfo) -> Memory {
-        let mut memory = Memory { usable: [PhysicalRange::default(); MAX_RANGES], count: 0, end: 0 };
+        let mut memory = Memory {
+            usable: [PhysicalRange::default(); MAX_RANGES],
+            count: 0,
+            end: 0,
+        };
         let mut taken = [LOW_MEMORY, image(), module(info)];
         taken.sort_unstable_by_key(|range| range.start);
         for region in info.memory_regions.iter() {
             let is_usable = region.kind == MemoryRegionKind::Usable;
             if is_usable {
-                memory.add_around(PhysicalRange { start: region.start, end: region.end }, &taken);
+                memory.add_around(
+                    PhysicalRange {
+                        start: region.start,
+                        end: region.end,
+                    },
+                    &taken,
+                );
             }
             if is_usable || is_acpi(region.kind) {
                 memory.end = memory.end.max(region.end);
             }
         }
         let bytes: u64 = memory.usable().map(|range| range.end - range.start).sum();
-        log!("memory: {} MiB free in {} pieces, RAM ends at {:#x}", bytes >> 20, memory.count, memory.end);
+        log!(
+            "memory: {} MiB free in {} pieces, RAM ends at {:#x}",
+            bytes >> 20,
+            memory.count,
+            memory.end
+        );
         memory
     }
 
@@ -67,11 +85,17 @@ impl Memory {
         let mut start = region.start;
         for hole in taken {
             if hole.start < region.end && hole.end > start {
-                self.add(PhysicalRange { start, end: hole.start });
+                self.add(PhysicalRange {
+                    start,
+                    end: hole.start,
+                });
                 start = hole.end;
             }
         }
-        self.add(PhysicalRange { start, end: region.end });
+        self.add(PhysicalRange {
+            start,
+            end: region.end,
+        });
     }
 
     fn add(&mut self, range: PhysicalRange) {
@@ -97,10 +121,19 @@ fn is_acpi(kind: MemoryRegionKind) -> bool {
 /// Where the PVH door loads the image. (Through the other door the map says it.)
 fn image() -> PhysicalRange {
     let image = kernel_map::image();
-    PhysicalRange { start: image.start - KERNEL_BASE, end: image.end - KERNEL_BASE }
+    PhysicalRange {
+        start: image.start - KERNEL_BASE,
+        end: image.end - KERNEL_BASE,
+    }
 }
 
 fn module(info: &BootInfo) -> PhysicalRange {
-    let start = info.ramdisk_addr.into_option().map_or(0, |address| address - PHYSICAL_OFFSET);
-    PhysicalRange { start, end: start + info.ramdisk_len }
+    let start = info
+        .ramdisk_addr
+        .into_option()
+        .map_or(0, |address| address - PHYSICAL_OFFSET);
+    PhysicalRange {
+        start,
+        end: start + info.ramdisk_len,
+    }
 }

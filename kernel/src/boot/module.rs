@@ -18,7 +18,9 @@ pub fn keep(info: &BootInfo) {
     let module: &[u8] = match info.ramdisk_addr.into_option() {
         // SAFETY: the boot door says that the module lies there, mapped; the memory map leaves it out, so
         // nobody writes it.
-        Some(address) => unsafe { core::slice::from_raw_parts(address as *const u8, info.ramdisk_len as usize) },
+        Some(address) => unsafe {
+            core::slice::from_raw_parts(address as *const u8, info.ramdisk_len as usize)
+        },
         None => &[],
     };
     log!("module: {} bytes", module.len());

@@ -58,7 +58,10 @@ static OPTIONS: Once<Options> = Once::new();
 /// Keeps the command line: where it lies now is no one's later. Called by the boot door, if at all.
 pub fn keep(text: &[u8]) {
     LINE.call_once(|| {
-        let mut line = Line { bytes: [0; MAX_LENGTH], length: text.len().min(MAX_LENGTH) };
+        let mut line = Line {
+            bytes: [0; MAX_LENGTH],
+            length: text.len().min(MAX_LENGTH),
+        };
         line.bytes[..line.length].copy_from_slice(&text[..line.length]);
         line
     });
@@ -75,7 +78,9 @@ pub fn command_line() -> &'static str {
 pub fn options() -> &'static Options {
     OPTIONS.call_once(|| {
         let mut options = DEFAULTS;
-        command_line().split_ascii_whitespace().for_each(|word| options.take(word));
+        command_line()
+            .split_ascii_whitespace()
+            .for_each(|word| options.take(word));
         options.check_parts();
         options
     })
@@ -105,7 +110,9 @@ impl Options {
         if self.percpu_kernel >= self.percpu_dynamic {
             log!(
                 "options: percpu_kernel={} leaves nothing of percpu_dynamic={}, default {}",
-                self.percpu_kernel, self.percpu_dynamic, DEFAULTS.percpu_kernel
+                self.percpu_kernel,
+                self.percpu_dynamic,
+                DEFAULTS.percpu_kernel
             );
             self.percpu_kernel = DEFAULTS.percpu_kernel;
         }
@@ -121,7 +128,9 @@ fn set(slot: &mut u64, word: &str, value: &str, accept: fn(u64) -> Option<u64>) 
 
 /// Parts end at page borders.
 fn is_part(size: u64) -> Option<u64> {
-    (1..=MAX_PART).contains(&size).then(|| size.next_multiple_of(PAGE_SIZE))
+    (1..=MAX_PART)
+        .contains(&size)
+        .then(|| size.next_multiple_of(PAGE_SIZE))
 }
 
 fn is_stride(size: u64) -> Option<u64> {

@@ -9,8 +9,8 @@
 use core::arch::global_asm;
 use core::mem::MaybeUninit;
 
-use bootloader_api::info::{MemoryRegion, MemoryRegionKind, MemoryRegions, Optional};
 use bootloader_api::BootInfo;
+use bootloader_api::info::{MemoryRegion, MemoryRegionKind, MemoryRegions, Optional};
 use pvh::start_info::MemmapType;
 use pvh::start_info::reader::StartInfoReader;
 

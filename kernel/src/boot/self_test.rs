@@ -27,7 +27,10 @@ pub fn hang(options: &Options) {
 }
 
 fn triple_fault() -> ! {
-    let nothing = DescriptorTablePointer { limit: 0, base: VirtAddr::zero() };
+    let nothing = DescriptorTablePointer {
+        limit: 0,
+        base: VirtAddr::zero(),
+    };
     // SAFETY: nothing runs after this: without an IDT the first exception resets the machine.
     unsafe {
         lidt(&nothing);

@@ -50,7 +50,11 @@ impl AddressSpace {
     /// # Errors
     /// No memory.
     pub fn new(node: NodeId) -> Result<AddressSpace, Exhausted> {
-        let space = AddressSpace { root: frame::allocate_near(node)?, node, table_frames: 1 };
+        let space = AddressSpace {
+            root: frame::allocate_near(node)?,
+            node,
+            table_frames: 1,
+        };
         // SAFETY: 1. made by `kernel_map` and never given back.
         let kernel = unsafe { Table::at(kernel_map::kernel_root()) };
         for index in FIRST_KERNEL_ENTRY..ENTRIES {
@@ -132,7 +136,9 @@ impl AddressSpace {
     }
 
     fn last_table(&self, address: u64) -> Option<(Table, usize)> {
-        let last = [4, 3, 2].iter().try_fold(self.pml4(), |at, level| at.next(table::index(address, *level)))?;
+        let last = [4, 3, 2]
+            .iter()
+            .try_fold(self.pml4(), |at, level| at.next(table::index(address, *level)))?;
         Some((last, table::index(address, 1)))
     }
 }
@@ -160,5 +166,8 @@ fn free_tables(entry: u64, level: u32) {
 }
 
 fn check(address: u64) {
-    assert!(address < USER_END && address.is_multiple_of(PAGE_SIZE), "no user page at {address:#x}");
+    assert!(
+        address < USER_END && address.is_multiple_of(PAGE_SIZE),
+        "no user page at {address:#x}"
+    );
 }

@@ -86,15 +86,28 @@ static CEILING: AtomicU64 = AtomicU64::new(BOOT_CEILING);
 
 /// Takes over all usable memory. The bitmap lies in the first piece of it that is large enough.
 pub fn initialize(memory: &Memory, topology: &'static Topology) {
-    let end = memory.usable().map(|range| range.end).max().expect("the machine has memory");
+    let end = memory
+        .usable()
+        .map(|range| range.end)
+        .max()
+        .expect("the machine has memory");
     let words = (end / PAGE_SIZE).div_ceil(64);
     let bytes = (words * 8).next_multiple_of(PAGE_SIZE);
     let fits = |range: &PhysicalRange| range.end.min(BOOT_CEILING).saturating_sub(range.start) >= bytes;
-    let place = memory.usable().find(fits).expect("room for the frame bitmap below 4 GiB").start;
+    let place = memory
+        .usable()
+        .find(fits)
+        .expect("room for the frame bitmap below 4 GiB")
+        .start;
     clear(place, bytes);
     // SAFETY: usable memory that nobody owns yet, mapped, page aligned and zeroed; it is never given away.
     let bitmap = unsafe { core::slice::from_raw_parts(physical_pointer(place).cast(), words as usize) };
-    let mut frames = Frames { bitmap, spans: [Span::default(); MAX_SPANS], span_count: 0, topology };
+    let mut frames = Frames {
+        bitmap,
+        spans: [Span::default(); MAX_SPANS],
+        span_count: 0,
+        topology,
+    };
     for mut range in memory.usable() {
         if range.start == place {
             range.start += bytes;
@@ -113,7 +126,10 @@ pub fn initialize(memory: &Memory, topology: &'static Topology) {
             (span.first.min(first), span.end.max(end))
         });
         let (first, end) = (first.min(end) * PAGE_SIZE, end * PAGE_SIZE);
-        log!("frames: node {node} {first:#x}-{end:#x} free {}", free_count(node));
+        log!(
+            "frames: node {node} {first:#x}-{end:#x} free {}",
+            free_count(node)
+        );
     }
 }
 
@@ -140,7 +156,9 @@ pub fn allocate_on(node: NodeId) -> Result<PhysicalFrame, Exhausted> {
 pub fn allocate_near(node: NodeId) -> Result<PhysicalFrame, Exhausted> {
     allocate_on(node).or_else(|_| {
         let mut others = frames().nearest_first(node);
-        others.find_map(|other| allocate_on(other).ok()).ok_or(Exhausted { node: None })
+        others
+            .find_map(|other| allocate_on(other).ok())
+            .ok_or(Exhausted { node: None })
     })
 }
 
@@ -170,7 +188,10 @@ pub fn free(frame: PhysicalFrame) {
 
 /// Takes whole frames back.
 pub fn free_range(start: u64, bytes: u64) {
-    assert!((start | bytes).is_multiple_of(PAGE_SIZE), "freeing {bytes:#x} bytes at {start:#x}");
+    assert!(
+        (start | bytes).is_multiple_of(PAGE_SIZE),
+        "freeing {bytes:#x} bytes at {start:#x}"
+    );
     (start / PAGE_SIZE..(start + bytes) / PAGE_SIZE).for_each(|frame| frames().give(frame));
 }
 
@@ -205,10 +226,18 @@ impl Frames {
     fn add_by_node(&mut self, range: PhysicalRange) {
         let mut start = range.start;
         while start < range.end {
-            let borders = self.topology.memory_ranges().iter().flat_map(|range| [range.base, range.end()]);
+            let borders = self
+                .topology
+                .memory_ranges()
+                .iter()
+                .flat_map(|range| [range.base, range.end()]);
             let borders = borders.map(|border| border.next_multiple_of(PAGE_SIZE));
             let end = borders.filter(|border| *border > start).fold(range.end, u64::min);
-            self.add(Span { node: self.node_of(start), first: start / PAGE_SIZE, end: end / PAGE_SIZE });
+            self.add(Span {
+                node: self.node_of(start),
+                first: start / PAGE_SIZE,
+                end: end / PAGE_SIZE,
+            });
             start = end;
         }
     }
@@ -219,7 +248,10 @@ impl Frames {
                 *slot = span;
                 self.span_count += 1;
             }
-            None => log!("frames: no room to remember {:#x} frames, they stay unused", span.end - span.first),
+            None => log!(
+                "frames: no room to remember {:#x} frames, they stay unused",
+                span.end - span.first
+            ),
         }
     }
 
@@ -243,7 +275,8 @@ impl Frames {
     fn nearest_first(&self, node: NodeId) -> impl Iterator<Item = NodeId> + use<> {
         let count = self.topology.node_count();
         let mut nodes: [NodeId; MAX_NODES] = array::from_fn(|index| NodeId::new(index as u16));
-        nodes[..count].sort_unstable_by_key(|other| (*other != node, self.topology.distance(node, *other), *other));
+        nodes[..count]
+            .sort_unstable_by_key(|other| (*other != node, self.topology.distance(node, *other), *other));
         nodes.into_iter().take(count)
     }
 
@@ -253,7 +286,9 @@ impl Frames {
             return None;
         }
         let next = pool.next;
-        let found = self.first_in(node, next..u64::MAX).or_else(|| self.first_in(node, 0..next))?;
+        let found = self
+            .first_in(node, next..u64::MAX)
+            .or_else(|| self.first_in(node, 0..next))?;
         self.take(&mut pool, found..found + 1);
         pool.next = found + 1;
         Some(PhysicalFrame(found * PAGE_SIZE))
@@ -310,7 +345,11 @@ impl Frames {
         let node = self.node_of(frame * PAGE_SIZE);
         let mut pool = POOLS[node.index()].lock();
         let before = self.word(frame).fetch_or(bit(frame), Ordering::Relaxed);
-        assert!(before & bit(frame) == 0, "frame {:#x} was free already", frame * PAGE_SIZE);
+        assert!(
+            before & bit(frame) == 0,
+            "frame {:#x} was free already",
+            frame * PAGE_SIZE
+        );
         pool.free += 1;
     }
 }

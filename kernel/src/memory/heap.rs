@@ -29,7 +29,9 @@ struct Frames;
 unsafe impl Source for Frames {
     fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
         let needed = layout.size().checked_add(layout.align()).ok_or(())?;
-        let needed = needed.checked_add(OVERHEAD + min_first_heap_size::<DefaultBinning>()).ok_or(())?;
+        let needed = needed
+            .checked_add(OVERHEAD + min_first_heap_size::<DefaultBinning>())
+            .ok_or(())?;
         let needed = needed.next_multiple_of(PAGE_SIZE as usize);
         let take = |bytes: usize| {
             let frames = bytes / PAGE_SIZE as usize;
@@ -38,6 +40,8 @@ unsafe impl Source for Frames {
         let piece = take(needed.max(PIECE)).or_else(|_| take(needed));
         let (first, bytes) = piece.map_err(|_| ())?;
         // SAFETY: these frames are mapped, writable, and now the heap's alone, for ever.
-        unsafe { talc.claim(first.pointer(), bytes) }.map(|_| ()).ok_or(())
+        unsafe { talc.claim(first.pointer(), bytes) }
+            .map(|_| ())
+            .ok_or(())
     }
 }

@@ -67,10 +67,14 @@ pub fn initialize(memory: &Memory, local_apic: u64) {
     cpu::load_page_table(root.address());
     // Whatever is free is mapped from here on.
     frame::lift_ceiling();
-    log!("memory: kernel page table at {:#x}, W^X, {}", root.address(), match no_execute_bit() {
-        0 => "without no-execute",
-        _ => "no-execute on",
-    });
+    log!(
+        "memory: kernel page table at {:#x}, W^X, {}",
+        root.address(),
+        match no_execute_bit() {
+            0 => "without no-execute",
+            _ => "no-execute on",
+        }
+    );
 }
 
 fn map_physical(pml4: Table, end: u64, local_apic: u64) {
