@@ -16,7 +16,7 @@ use x86_64::structures::DescriptorTablePointer;
 use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable, SegmentSelector};
 use x86_64::structures::tss::TaskStateSegment;
 
-use super::entry;
+use super::{entry, gs};
 use crate::boot::{first_chunk, firmware};
 use crate::memory::frame;
 use crate::per_cpu;
@@ -64,8 +64,11 @@ fn ist_top(base: u64, index: u64) -> u64 {
     base + index * IST_STACK_BYTES - 16
 }
 
-/// Loads everything on this CPU; [`prepare`] gave it its stacks.
+/// Loads everything on this CPU. [`prepare`] gave it its stacks; the boot CPU does that here.
 pub fn load() {
+    if gs::this_cpu() == CpuId::BOOT {
+        prepare(CpuId::BOOT);
+    }
     let base = STACKS.local().load(Ordering::Acquire);
     // SAFETY: these are this CPU's own copies; nothing else refers to them before they are loaded, and
     // afterwards only `set_interrupt_stack` writes one word of the TSS.
