@@ -118,10 +118,14 @@ fn place(loader: Option<&Loader>, address: u64, root: &Path) -> String {
     }
 }
 
+/// Paths below the workspace and in the registry without what is the same for all of them.
 fn short<'a>(file: &'a str, root: &Path) -> &'a str {
     let root = root.to_str().unwrap_or_default();
-    file.strip_prefix(root)
-        .map_or(file, |rest| rest.trim_start_matches('/'))
+    match (file.strip_prefix(root), file.split_once("/registry/src/")) {
+        (Some(own), _) => own.trim_start_matches('/'),
+        (None, Some((_, foreign))) => foreign.split_once('/').map_or(foreign, |(_, rest)| rest),
+        (None, None) => file,
+    }
 }
 
 #[cfg(test)]
@@ -155,6 +159,26 @@ mod tests {
         assert!(
             told.contains("of_registers") && told.contains("symbolise.rs:"),
             "{told}"
+        );
+    }
+
+    #[test]
+    fn paths_are_short() {
+        let root = Path::new("/home/me/selion");
+        assert_eq!(
+            short("/home/me/selion/kernel/src/main.rs", root),
+            "kernel/src/main.rs"
+        );
+        assert_eq!(
+            short(
+                "/home/me/.cargo/registry/src/index-1f/spin-0.12/src/once.rs",
+                root
+            ),
+            "spin-0.12/src/once.rs"
+        );
+        assert_eq!(
+            short("/usr/src/core/src/fmt.rs", root),
+            "/usr/src/core/src/fmt.rs"
         );
     }
 
