@@ -62,11 +62,16 @@ impl fmt::Display for Cause {
             0 => write!(f, "divide error"),
             1 => write!(f, "debug exception"),
             3 => write!(f, "breakpoint"),
+            4 => write!(f, "overflow"),
+            5 => write!(f, "bound range exceeded"),
             6 => write!(f, "invalid opcode"),
             7 => write!(f, "device not available"),
-            12 => write!(f, "stack fault"),
+            11 => write!(f, "segment not present"),
+            12 => write!(f, "stack-segment fault"),
             13 => write!(f, "general protection fault"),
+            16 => write!(f, "x87 floating-point error"),
             17 => write!(f, "alignment check"),
+            19 => write!(f, "SIMD floating-point exception"),
             other => write!(f, "exception {other}"),
         }
     }
