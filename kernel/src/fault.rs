@@ -1,0 +1,145 @@
+//! A thread broke the contract: the report, and the end of its process.
+
+use core::fmt;
+
+use abi::syscall::End;
+
+use crate::cpu::frame::Frame;
+use crate::cpu::{self, this_cpu};
+use crate::log;
+use crate::object::{Process, Running};
+use crate::schedule;
+
+/// Most return addresses in a report.
+const MAX_DEPTH: usize = 8;
+const PAGE_FAULT: u64 = 14;
+
+/// Reports the exception of the running thread, and ends its process.
+pub fn end(mut current: Running) {
+    let address = cpu::fault_address();
+    let frame = current.context().frame;
+    let fault = Fault {
+        frame: &frame,
+        address,
+    };
+    let (process, number) = (current.process(), current.thread().number);
+    log!(
+        "fault: process {} thread {number} cpu {}: {fault}",
+        process.name,
+        this_cpu()
+    );
+    log!(
+        "fault: return addresses {}{}",
+        process.name,
+        Backtrace::of(process, &frame)
+    );
+    let address = if frame.vector == PAGE_FAULT { address } else { 0 };
+    process.end(End::Faulted {
+        vector: frame.vector,
+        address,
+        instruction: frame.rip,
+    });
+    schedule::leave(current);
+}
+
+struct Fault<'a> {
+    frame: &'a Frame,
+    address: u64,
+}
+
+impl fmt::Display for Fault<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Frame {
+            vector, error, rip, ..
+        } = *self.frame;
+        if vector == PAGE_FAULT {
+            let (bit, at) = (|bit: u64| error >> bit & 1 == 1, self.address);
+            let what = match (bit(1), bit(4)) {
+                (true, _) => "writing",
+                (_, true) => "executing",
+                _ => "reading",
+            };
+            let why = if bit(0) { "not permitted" } else { "not mapped" };
+            return write!(f, "page fault {what} {at:#x} at {rip:#x} ({why})");
+        }
+        match name(vector) {
+            Some(name) => write!(f, "{name} at {rip:#x}")?,
+            None => write!(f, "exception {vector} at {rip:#x}")?,
+        }
+        if error != 0 {
+            write!(f, " (error {error:#x})")
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// SDM volume 3, table 6-1.
+fn name(vector: u64) -> Option<&'static str> {
+    Some(match vector {
+        0 => "divide error",
+        1 => "debug exception",
+        3 => "breakpoint",
+        4 => "overflow",
+        5 => "bound range exceeded",
+        6 => "invalid opcode",
+        7 => "device not available",
+        11 => "segment not present",
+        12 => "stack-segment fault",
+        13 => "general protection fault",
+        16 => "x87 floating-point error",
+        17 => "alignment check",
+        19 => "SIMD floating-point exception",
+        _ => return None,
+    })
+}
+
+/// The instruction, and the return addresses that the chain of frame pointers leads to.
+struct Backtrace {
+    addresses: [u64; MAX_DEPTH],
+    depth: usize,
+}
+
+impl Backtrace {
+    fn of(process: &Process, frame: &Frame) -> Backtrace {
+        let mut trace = Backtrace {
+            addresses: [frame.rip; MAX_DEPTH],
+            depth: 1,
+        };
+        let Some(space) = process.space() else {
+            return trace;
+        };
+        let mut rbp = frame.rbp;
+        while trace.depth < MAX_DEPTH {
+            let mut pair = [0; 16];
+            if space.copy_in(rbp, &mut pair).is_err() {
+                break;
+            }
+            let word = |at: usize| {
+                pair[at..at + 8]
+                    .iter()
+                    .rev()
+                    .fold(0, |word, byte| word << 8 | u64::from(*byte))
+            };
+            let (next, address) = (word(0), word(8));
+            if address == 0 {
+                break;
+            }
+            trace.addresses[trace.depth] = address;
+            trace.depth += 1;
+            if next <= rbp {
+                break;
+            }
+            rbp = next;
+        }
+        trace
+    }
+}
+
+impl fmt::Display for Backtrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.addresses[..self.depth]
+            .iter()
+            .try_for_each(|address| write!(f, " {address:#x}"))
+    }
+}

@@ -1,0 +1,216 @@
+//! Messages: a caller and a receiver meet at an endpoint, words go from registers to registers.
+//!
+//! The kernel sees words and at most one capability, and knows no protocol. When both sides are on one CPU
+//! the one continues where the other stops: no run queue is looked at, and the time slice goes on.
+
+use alloc::sync::Arc;
+
+use abi::{Handle, Registers, Rights, Status};
+
+use crate::cpu;
+use crate::object::endpoint::Call;
+use crate::object::{Capability, Endpoint, Object, Parked, Process, Running};
+use crate::refusal::{Answer, DONE, Refusal};
+use crate::schedule;
+
+/// Where the message's capability stands among the words.
+const CAPABILITY: usize = 8;
+
+/// `Call`: sends, and waits for the answer.
+pub fn call(mut caller: Running, words: &[u64; 9]) {
+    match prepare_call(caller.process(), words) {
+        Err(refusal) => schedule::finish(caller, Err(refusal)),
+        Ok((endpoint, badge, transfer)) => {
+            caller.context().transfer = transfer;
+            send(
+                &endpoint,
+                Call {
+                    caller: caller.park(),
+                    badge,
+                },
+            );
+        }
+    }
+}
+
+type Prepared = (Arc<Endpoint>, u64, Option<Capability>);
+
+fn prepare_call(process: &Process, words: &[u64; 9]) -> Result<Prepared, Refusal> {
+    let table = process.table();
+    let (endpoint, badge) = table.look_up(Handle(words[0]), Rights::SEND, Object::as_endpoint)?;
+    drop(table);
+    Ok((endpoint, badge, take_transfer(process, words)?))
+}
+
+/// The capability that a message carries.
+fn take_transfer(process: &Process, words: &[u64; 9]) -> Result<Option<Capability>, Refusal> {
+    let handle = Handle(words[CAPABILITY]);
+    if handle.is_none() {
+        return Ok(None);
+    }
+    let table = process.table();
+    let capability = table.find(handle)?;
+    if !capability.rights.contains(Rights::GRANT) {
+        return Err(Status::MissingRight.into());
+    }
+    Ok(Some(capability.clone()))
+}
+
+fn send(endpoint: &Endpoint, call: Call) {
+    match endpoint.meet_receiver(call) {
+        None => schedule::dispatch(),
+        Some((call, receiver)) => match deliver(call, receiver) {
+            Ok(receiver) => continue_with(receiver),
+            Err((refused, receiver)) => {
+                receive_again(endpoint, receiver);
+                schedule::switch_to(refused);
+            }
+        },
+    }
+}
+
+/// A receiver that got nothing after all goes back to waiting.
+fn receive_again(endpoint: &Endpoint, receiver: Parked) {
+    if let Some(receiver) = find_call(endpoint, receiver) {
+        schedule::make_ready(receiver);
+    }
+}
+
+/// Hands a call to a receiver; a call that is refused comes back with its refusal, and the receiver without one.
+fn deliver(call: Call, mut receiver: Parked) -> Result<Parked, (Parked, Parked)> {
+    let Call { mut caller, badge } = call;
+    let words = caller.context().frame.registers().0;
+    let transfer = caller.context().transfer.take();
+    match carry(badge, &words, transfer, receiver.process()) {
+        Ok(message) => {
+            receiver.answer(Ok(message));
+            receiver.context().caller = Some(caller);
+            Ok(receiver)
+        }
+        Err(refusal) => {
+            caller.answer(Err(refusal));
+            Err((caller, receiver))
+        }
+    }
+}
+
+/// The words as the other side sees them, with its own handle of the capability.
+fn carry(first: u64, words: &[u64; 9], capability: Option<Capability>, to: &Process) -> Answer {
+    let mut message = *words;
+    message[0] = first;
+    message[CAPABILITY] = match capability {
+        Some(capability) => to.insert(capability)?.0,
+        None => Handle::NONE.0,
+    };
+    Ok(Registers(message))
+}
+
+/// Runs a thread that has just got what it waited for: here, if it belongs here.
+fn continue_with(thread: Parked) {
+    if thread.thread().may_run_on(cpu::this_cpu()) {
+        schedule::switch_to(thread);
+    } else {
+        schedule::make_ready(thread);
+        schedule::dispatch();
+    }
+}
+
+/// Finds a call for the receiver, which gets it; without one the receiver waits at the endpoint.
+fn find_call(endpoint: &Endpoint, mut receiver: Parked) -> Option<Parked> {
+    loop {
+        let (call, found) = endpoint.meet_caller(receiver)?;
+        match deliver(call, found) {
+            Ok(receiver) => return Some(receiver),
+            Err((refused, again)) => {
+                schedule::make_ready(refused);
+                receiver = again;
+            }
+        }
+    }
+}
+
+/// `Receive`: waits for a caller.
+pub fn receive(mut receiver: Running, words: &[u64; 9]) {
+    match receiving_endpoint(receiver.process(), words) {
+        Err(refusal) => schedule::finish(receiver, Err(refusal)),
+        Ok(endpoint) => {
+            if let Some(caller) = receiver.context().caller.take() {
+                lose(caller);
+            }
+            wait(&endpoint, receiver.park(), None);
+        }
+    }
+}
+
+/// `ReplyReceive`: answers, and waits for the next caller.
+pub fn reply_receive(mut receiver: Running, words: &[u64; 9]) {
+    let endpoint = receiving_endpoint(receiver.process(), words);
+    match endpoint.and_then(|endpoint| Ok((endpoint, answer(&mut receiver, words)?))) {
+        Err(refusal) => schedule::finish(receiver, Err(refusal)),
+        Ok((endpoint, answered)) => wait(&endpoint, receiver.park(), answered),
+    }
+}
+
+/// `Reply`: answers, and goes on.
+pub fn reply(mut replier: Running, words: &[u64; 9]) {
+    let answer = match answer(&mut replier, words) {
+        Ok(None) => Err(Status::NoCaller.into()),
+        Ok(Some(answered)) => {
+            schedule::make_ready(answered);
+            DONE
+        }
+        Err(refusal) => Err(refusal),
+    };
+    schedule::finish(replier, answer);
+}
+
+fn receiving_endpoint(process: &Process, words: &[u64; 9]) -> Result<Arc<Endpoint>, Refusal> {
+    let found = process
+        .table()
+        .look_up(Handle(words[0]), Rights::RECEIVE, Object::as_endpoint)?;
+    Ok(found.0)
+}
+
+/// Answers the caller that the replier holds. When that is refused, it still holds it.
+fn answer(replier: &mut Running, words: &[u64; 9]) -> Result<Option<Parked>, Refusal> {
+    let Some(mut caller) = replier.context().caller.take() else {
+        return Ok(None);
+    };
+    let message = take_transfer(replier.process(), words)
+        .and_then(|transfer| carry(0, words, transfer, caller.process()));
+    match message {
+        Ok(message) => caller.answer(Ok(message)),
+        // A caller that has ended needs no answer.
+        Err(_) if caller.is_dead() => {}
+        Err(refusal) => {
+            replier.context().caller = Some(caller);
+            return Err(refusal);
+        }
+    }
+    Ok(Some(caller))
+}
+
+/// A receiver waits, or serves the next caller at once; whom it answered goes on.
+fn wait(endpoint: &Endpoint, receiver: Parked, answered: Option<Parked>) {
+    match (find_call(endpoint, receiver), answered) {
+        (Some(receiver), answered) => {
+            if let Some(answered) = answered {
+                schedule::make_ready_first(answered);
+            }
+            schedule::switch_to(receiver);
+        }
+        (None, Some(answered)) if answered.thread().cpu() == Some(cpu::this_cpu()) => continue_with(answered),
+        (None, answered) => {
+            if let Some(answered) = answered {
+                schedule::make_ready(answered);
+            }
+            schedule::dispatch();
+        }
+    }
+}
+
+/// Tells a caller that nobody will answer.
+pub fn lose(mut caller: Parked) {
+    caller.answer(Err(Status::ReplyLost.into()));
+    schedule::make_ready(caller);
+}

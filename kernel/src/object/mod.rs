@@ -1,0 +1,26 @@
+//! What capabilities name: processes, threads, endpoints, memory and windows.
+//!
+//! Objects live in `Arc`s; capability tables, mappings and CPUs hold them. What a dead process leaves behind
+//! goes when the last holder lets go.
+
+pub mod account;
+pub mod capability;
+#[expect(unsafe_code, reason = "writes frames through the physical map")]
+pub mod contents;
+pub mod ending;
+pub mod endpoint;
+pub mod memory;
+pub mod process;
+pub mod ranges;
+pub mod space;
+#[expect(unsafe_code, reason = "a thread's registers belong to whoever holds its one token")]
+pub mod thread;
+pub mod window;
+
+pub use account::Account;
+pub use capability::{Capability, Object};
+pub use endpoint::Endpoint;
+pub use memory::Memory;
+pub use process::Process;
+pub use space::Space;
+pub use thread::{Parked, Running, Thread};

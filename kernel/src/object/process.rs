@@ -1,0 +1,184 @@
+//! Processes: an address space, capabilities, an account, threads, and an end.
+
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use abi::syscall::{CpuMask, End};
+use abi::{Handle, Rights, Status};
+
+use super::capability::Table;
+use super::ending::Ending;
+use super::{Account, Capability, Object, Parked, Space, Thread};
+use crate::cpu::apic;
+use crate::cpu::frame::Frame;
+use crate::refusal::{Refusal, require};
+use crate::sync::Lock;
+
+/// A process.
+pub struct Process {
+    /// For reports.
+    pub name: Name,
+    /// Who pays.
+    pub account: Arc<Account>,
+    /// Its end.
+    pub ending: Ending,
+    has_ended: AtomicBool,
+    table: Lock<Table>,
+    /// None after the end.
+    space: Lock<Option<Arc<Space>>>,
+    threads: Lock<Threads>,
+    preemptions: AtomicU64,
+    migrations: AtomicU64,
+}
+
+struct Threads {
+    alive: Vec<Weak<Thread>>,
+    started: u64,
+}
+
+/// Up to 16 bytes.
+#[derive(Clone, Copy)]
+pub struct Name(pub [u8; 16]);
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let length = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
+        self.0[..length].escape_ascii().fmt(f)
+    }
+}
+
+impl Process {
+    /// A process without threads.
+    pub fn new(name: Name, account: Arc<Account>) -> Result<Arc<Process>, Refusal> {
+        let space = Space::new(&account)?;
+        Ok(Arc::new(Process {
+            name,
+            account,
+            ending: Ending::new(),
+            has_ended: AtomicBool::new(false),
+            table: Lock::new(Table::new()),
+            space: Lock::new(Some(space)),
+            threads: Lock::new(Threads {
+                alive: Vec::new(),
+                started: 0,
+            }),
+            preemptions: AtomicU64::new(0),
+            migrations: AtomicU64::new(0),
+        }))
+    }
+
+    /// Whether none of its threads may run any more.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::SeqCst)
+    }
+
+    /// Its capabilities, locked.
+    pub fn table(&self) -> spin::mutex::SpinMutexGuard<'_, Table> {
+        self.table.lock()
+    }
+
+    /// The object of a handle; see [`Table::look_up`].
+    pub fn look_up<T: Clone>(
+        &self,
+        handle: u64,
+        needed: Rights,
+        kind: fn(&Object) -> Option<&T>,
+    ) -> Result<T, Refusal> {
+        Ok(self.table.lock().look_up(Handle(handle), needed, kind)?.0)
+    }
+
+    /// Gives it a capability.
+    pub fn insert(&self, capability: Capability) -> Result<Handle, Refusal> {
+        let mut table = self.table.lock();
+        require(!self.has_ended(), Status::ProcessEnded)?;
+        table.insert(capability)
+    }
+
+    /// Its address space; none after the end.
+    pub fn space(&self) -> Option<Arc<Space>> {
+        self.space.lock().clone()
+    }
+
+    /// Its address space, or the refusal that it has ended.
+    pub fn living_space(&self) -> Result<Arc<Space>, Refusal> {
+        self.space().ok_or_else(|| Status::ProcessEnded.into())
+    }
+
+    /// Makes a thread, which nobody runs yet.
+    pub fn add_thread(self: &Arc<Self>, frame: Frame, affinity: CpuMask) -> Result<Parked, Refusal> {
+        let mut threads = self.threads.lock();
+        require(!self.has_ended(), Status::ProcessEnded)?;
+        let thread = Thread::new(self, threads.started, frame, affinity);
+        threads.started += 1;
+        threads.alive.push(Arc::downgrade(thread.thread()));
+        Ok(thread)
+    }
+
+    /// Forgets a thread that was never started.
+    pub fn forget_thread(&self, thread: &Arc<Thread>) {
+        self.threads
+            .lock()
+            .alive
+            .retain(|alive| alive.as_ptr() != Arc::as_ptr(thread));
+    }
+
+    /// Ends a thread; the last one ends the process.
+    pub fn end_thread(&self, thread: &Arc<Thread>, end: End) {
+        let is_last = {
+            let mut threads = self.threads.lock();
+            threads
+                .alive
+                .retain(|alive| alive.as_ptr() != Arc::as_ptr(thread));
+            threads.alive.is_empty()
+        };
+        thread.ending.finish(end);
+        if is_last {
+            self.end(end);
+        }
+    }
+
+    /// Ends it: its threads never run again, and what it held goes back. The first end counts.
+    pub fn end(&self, end: End) {
+        if self.has_ended.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let threads = core::mem::take(&mut self.threads.lock().alive);
+        let table = core::mem::take(&mut *self.table.lock());
+        let space = self.space.lock().take();
+        if let Some(space) = space {
+            // CPUs that have its page table loaded let go of it as soon as they see the mark.
+            space
+                .cpus()
+                .others()
+                .for_each(|cpu| apic::send_ipi(cpu, apic::WAKE_VECTOR as u8));
+        }
+        drop(table);
+        self.account.close();
+        threads
+            .iter()
+            .filter_map(Weak::upgrade)
+            .for_each(|thread| thread.ending.finish(end));
+        self.ending.finish(end);
+    }
+
+    /// A thread of it was made to wait for another one.
+    pub fn count_preemption(&self) {
+        self.preemptions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A thread of it goes on, on another CPU.
+    pub fn count_migration(&self) {
+        self.migrations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The words of `ProcessStats`.
+    pub fn stats(&self) -> [u64; 5] {
+        let (used, limit) = self.account.used_and_limit();
+        let threads = self.threads.lock().alive.len() as u64;
+        let [preemptions, migrations] =
+            [&self.preemptions, &self.migrations].map(|count| count.load(Ordering::Relaxed));
+        [preemptions, migrations, used, limit, threads]
+    }
+}

@@ -1,0 +1,243 @@
+//! The address space of a process: its page table, what is mapped there, and its window.
+//!
+//! Besides the process, every CPU that has the page table loaded holds it. So when the last holder lets go,
+//! no CPU can reach a page of it, and everything mapped goes back.
+
+use alloc::sync::Arc;
+
+use abi::syscall::access;
+use abi::window::WINDOW_BASE;
+use abi::{MAX_CPUS, PAGE_SIZE, Status};
+
+use super::ranges::{Range, Ranges};
+use super::{Account, Memory, window};
+use crate::boot::options;
+use crate::cpu;
+use crate::mailbox::{self, CpuSet};
+use crate::memory::address_space::{Access, AddressSpace, USER_END};
+use crate::memory::frame::PhysicalFrame;
+use crate::memory::user;
+use crate::refusal::{Refusal, require};
+use crate::sync::Lock;
+
+/// The address space of a process.
+pub struct Space {
+    root: u64,
+    cpus: CpuSet,
+    account: Arc<Account>,
+    inner: Lock<Inner>,
+}
+
+/// What the lock guards.
+pub struct Inner {
+    /// The page table.
+    pub tables: AddressSpace,
+    /// Frames of page tables that are paid.
+    charged: u64,
+    /// Memory outside the window, by page number.
+    mapped: Ranges,
+    /// Memory in the window, by page of a unit.
+    pub window: Ranges,
+    /// The window's note.
+    pub note: u64,
+}
+
+/// Pages of a memory object, and where they are to lie.
+pub struct Placing {
+    /// Address of the first page.
+    pub address: u64,
+    /// The object.
+    pub memory: Arc<Memory>,
+    /// Page in the object.
+    pub first: u64,
+    /// How many.
+    pub pages: u64,
+}
+
+impl Space {
+    /// An address space with nothing but the window's header pages.
+    pub fn new(account: &Arc<Account>) -> Result<Arc<Space>, Refusal> {
+        let tables = AddressSpace::new(cpu::this_node())?;
+        let root = tables.root();
+        let mut inner = Inner {
+            tables,
+            charged: 0,
+            mapped: Ranges::new(),
+            window: Ranges::new(),
+            note: 0,
+        };
+        inner.map(account, window::header_pages(), Access::Read)?;
+        Ok(Arc::new(Space {
+            root,
+            cpus: CpuSet::new(),
+            account: account.clone(),
+            inner: Lock::new(inner),
+        }))
+    }
+
+    /// For CR3.
+    pub fn root(&self) -> u64 {
+        self.root
+    }
+
+    /// The CPUs that may hold translations.
+    pub fn cpus(&self) -> &CpuSet {
+        &self.cpus
+    }
+
+    /// What is mapped, locked.
+    pub fn lock(&self) -> spin::mutex::SpinMutexGuard<'_, Inner> {
+        self.inner.lock()
+    }
+
+    /// Who pays for page tables.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Waits until no CPU holds a translation that was taken away. No lock is held here.
+    pub fn shoot_down(&self) {
+        mailbox::shoot_down(&self.cpus, self.root);
+    }
+
+    /// Maps memory outside the window.
+    pub fn map(&self, placing: &Placing, access: u64) -> Result<(), Refusal> {
+        let Placing {
+            address,
+            memory,
+            first,
+            pages,
+        } = placing;
+        require(address.is_multiple_of(PAGE_SIZE), Status::Misaligned)?;
+        let access = decode_access(access).ok_or(Status::BadArgument)?;
+        let frames = memory.plain().ok_or(Status::BadArgument)?;
+        let end = first
+            .checked_add(*pages)
+            .filter(|_| *pages > 0)
+            .ok_or(Status::BadArgument)?;
+        let frames = frames
+            .get(*first as usize..end as usize)
+            .ok_or(Status::BadArgument)?;
+        check_range(*address, *pages)?;
+        let result = {
+            let mut inner = self.inner.lock();
+            let places = (0..)
+                .map(|page| address + page * PAGE_SIZE)
+                .zip(frames.iter().copied());
+            let result = inner.map(&self.account, places, access);
+            if result.is_ok() {
+                let (memory, memory_first) = (memory.clone(), *first);
+                let page = address / PAGE_SIZE;
+                inner.mapped.insert(Range {
+                    first: page,
+                    pages: *pages,
+                    memory,
+                    memory_first,
+                    tag: 0,
+                });
+            }
+            result
+        };
+        if result.is_err() {
+            // Another CPU may have used what was mapped for a moment.
+            self.shoot_down();
+        }
+        result
+    }
+
+    /// Takes memory outside the window away.
+    pub fn unmap(&self, address: u64, pages: u64) -> Result<(), Refusal> {
+        require(address.is_multiple_of(PAGE_SIZE), Status::Misaligned)?;
+        require(pages > 0, Status::BadArgument)?;
+        check_range(address, pages)?;
+        let removed = {
+            let mut inner = self.inner.lock();
+            let removed = inner
+                .mapped
+                .remove(address / PAGE_SIZE, pages)
+                .ok_or(Status::NotMapped)?;
+            for page in 0..pages {
+                inner.tables.unmap(address + page * PAGE_SIZE);
+            }
+            removed
+        };
+        self.shoot_down();
+        drop(removed);
+        Ok(())
+    }
+
+    /// Copies a program's bytes.
+    pub fn copy_in(&self, address: u64, to: &mut [u8]) -> Result<(), Refusal> {
+        Ok(user::copy_in(&self.inner.lock().tables, address, to)?)
+    }
+}
+
+impl Inner {
+    /// Maps all of these pages or none; the account pays for page tables. Those made on the way stay, and
+    /// are paid before anything else is mapped.
+    pub fn map(
+        &mut self,
+        account: &Account,
+        places: impl Iterator<Item = (u64, PhysicalFrame)> + Clone,
+        access: Access,
+    ) -> Result<(), Refusal> {
+        self.pay(account)?;
+        let mut done = 0;
+        let mut result = Ok(());
+        for (address, frame) in places.clone() {
+            if let Err(error) = self.tables.map(address, frame, access) {
+                result = Err(error.into());
+                break;
+            }
+            done += 1;
+        }
+        let result = result.and_then(|()| self.pay(account));
+        if result.is_err() {
+            for (address, _) in places.take(done) {
+                self.tables.unmap(address);
+            }
+        }
+        result
+    }
+
+    fn pay(&mut self, account: &Account) -> Result<(), Refusal> {
+        let frames = self.tables.table_frames();
+        account.charge(frames - self.charged)?;
+        self.charged = frames;
+        Ok(())
+    }
+}
+
+fn decode_access(word: u64) -> Option<Access> {
+    match word {
+        access::READ => Some(Access::Read),
+        access::WRITE => Some(Access::Write),
+        access::EXECUTE => Some(Access::Execute),
+        _ => None,
+    }
+}
+
+/// Pages that a program may map or unmap: in user space, not the first one, not in the window.
+fn check_range(address: u64, pages: u64) -> Result<(), Refusal> {
+    let bytes = pages.checked_mul(PAGE_SIZE);
+    let end = bytes
+        .and_then(|bytes| address.checked_add(bytes))
+        .ok_or(Status::BadAddress)?;
+    let window_end = WINDOW_BASE + MAX_CPUS as u64 * options::options().window_stride;
+    let is_outside_window = end <= WINDOW_BASE || address >= window_end;
+    require(
+        address >= PAGE_SIZE && end <= USER_END && is_outside_window,
+        Status::BadAddress,
+    )
+}
+
+/// No CPU has the page table loaded any more.
+impl Drop for Space {
+    fn drop(&mut self) {
+        let inner = self.inner.get_mut();
+        for range in inner.window.iter() {
+            range.memory.give_back(range.memory_first, range.pages);
+        }
+        self.account.refund(inner.charged);
+    }
+}

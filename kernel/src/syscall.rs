@@ -1,0 +1,100 @@
+//! System calls: from a number and nine words to what happens, each call in the file of its object.
+//!
+//! Calls that can stop or end the running thread get its token; the others only answer.
+
+mod capability;
+mod memory;
+mod process;
+mod thread;
+mod window;
+
+use alloc::sync::Arc;
+
+use abi::syscall::MAX_CONSOLE_BYTES;
+use abi::{Call, Handle, Registers, Rights, Status};
+
+use crate::console;
+use crate::debug_exit::{self, Verdict};
+use crate::object::{Capability, Endpoint, Object, Process, Running};
+use crate::refusal::{Answer, DONE, require};
+use crate::{ipc, schedule};
+
+/// Does what the running thread asks for.
+pub fn handle(mut caller: Running) {
+    let frame = &caller.context().frame;
+    let (number, words) = (frame.rax, frame.registers().0);
+    match Call::from_word(number) {
+        None => schedule::finish(caller, Err(Status::UnknownCall.into())),
+        Some(Call::Nothing) => schedule::finish(caller, DONE),
+        Some(Call::Call) => ipc::call(caller, &words),
+        Some(Call::ReplyReceive) => ipc::reply_receive(caller, &words),
+        Some(Call::Receive) => ipc::receive(caller, &words),
+        Some(Call::Reply) => ipc::reply(caller, &words),
+        Some(Call::Wait) => process::wait(caller, &words),
+        Some(Call::ProcessExit) => process::exit(caller, &words),
+        Some(Call::ThreadExit) => thread::exit(caller, &words),
+        Some(Call::ThreadYield) => schedule::yield_now(caller),
+        Some(Call::ThreadAffinity) => {
+            let answer = thread::affinity(&caller, &words);
+            schedule::finish(caller, answer);
+        }
+        Some(call) => {
+            let answer = answer(call, caller.process(), &words);
+            schedule::finish(caller, answer);
+        }
+    }
+}
+
+/// The calls that answer at once.
+fn answer(call: Call, caller: &Arc<Process>, words: &[u64; 9]) -> Answer {
+    match call {
+        Call::EndpointCreate => endpoint_create(caller),
+        Call::ProcessCreate => process::create(caller, words),
+        Call::ProcessStats => process::stats(caller, words),
+        Call::ProcessEnd => process::end(caller, words),
+        Call::ThreadCreate => thread::create(caller, words),
+        Call::MemoryCreate => memory::create(caller, words),
+        Call::MemoryMap => memory::map(caller, words),
+        Call::MemoryUnmap => memory::unmap(caller, words),
+        Call::WindowMap => window::map(caller, words),
+        Call::WindowUnmap => window::unmap(caller, words),
+        Call::WindowFill => window::fill(caller, words),
+        Call::WindowQuery => window::query(caller, words),
+        Call::CapabilityGrant => capability::grant(caller, words),
+        Call::CapabilityDrop => capability::drop(caller, words),
+        Call::ConsoleWrite => console_write(caller, words),
+        Call::MachineExit => machine_exit(caller, words),
+        _ => Err(Status::UnknownCall.into()),
+    }
+}
+
+fn endpoint_create(caller: &Process) -> Answer {
+    let endpoint = Capability::all(Object::Endpoint(Arc::new(Endpoint::new())));
+    one(caller.insert(endpoint)?)
+}
+
+/// The answer that is one handle.
+fn one(handle: Handle) -> Answer {
+    Ok(Registers::of(&[handle.0]))
+}
+
+fn console_write(caller: &Process, words: &[u64; 9]) -> Answer {
+    let [console, address, bytes, ..] = *words;
+    caller.look_up(console, Rights::WRITE, Object::as_console)?;
+    require(bytes <= MAX_CONSOLE_BYTES, Status::BadArgument)?;
+    let mut text = [0; MAX_CONSOLE_BYTES as usize];
+    let text = &mut text[..bytes as usize];
+    caller.living_space()?.copy_in(address, text)?;
+    console::print_bytes(text);
+    DONE
+}
+
+fn machine_exit(caller: &Process, words: &[u64; 9]) -> Answer {
+    let [machine, verdict, ..] = *words;
+    caller.look_up(machine, Rights::MANAGE, Object::as_machine)?;
+    match verdict {
+        0 => debug_exit::end(Verdict::Success),
+        1 => debug_exit::end(Verdict::CheckFailed),
+        _ => Err(Status::BadArgument.into()),
+    }
+}

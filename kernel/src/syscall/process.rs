@@ -1,0 +1,73 @@
+//! Calls on processes.
+
+use abi::syscall::End;
+use abi::{Handle, Registers, Rights, Status};
+
+use crate::object::process::Name;
+use crate::object::{Account, Capability, Object, Process, Running};
+use crate::refusal::{Answer, DONE, Refusal, require};
+use crate::schedule;
+
+/// `ProcessCreate`: `[frames, name, name]`.
+pub fn create(caller: &Process, words: &[u64; 9]) -> Answer {
+    let [frames, low, high, ..] = *words;
+    require(frames > 0, Status::BadArgument)?;
+    let name = (u128::from(high) << 64 | u128::from(low)).to_le_bytes();
+    let account = Account::below(&caller.account, frames)?;
+    let process = Process::new(Name(name), account)?;
+    let handle = caller.insert(Capability::all(Object::Process(process.clone())))?;
+    match caller.insert(Capability::all(Object::Window(process))) {
+        Ok(window) => Ok(Registers::of(&[handle.0, window.0])),
+        Err(refusal) => {
+            let removed = caller.table().remove(handle);
+            drop(removed);
+            Err(refusal)
+        }
+    }
+}
+
+/// `ProcessStats`: `[process: READ]`.
+pub fn stats(caller: &Process, words: &[u64; 9]) -> Answer {
+    let process = caller.look_up(words[0], Rights::READ, Object::as_process)?;
+    Ok(Registers::of(&process.stats()))
+}
+
+/// `ProcessEnd`: `[process: MANAGE]`.
+pub fn end(caller: &Process, words: &[u64; 9]) -> Answer {
+    let process = caller.look_up(words[0], Rights::MANAGE, Object::as_process)?;
+    process.end(End::Killed);
+    DONE
+}
+
+/// `ProcessExit`: `[code]`.
+pub fn exit(caller: Running, words: &[u64; 9]) {
+    caller.process().end(End::Exited(words[0]));
+    schedule::leave(caller);
+}
+
+/// `Wait`: `[process or thread: READ]`.
+pub fn wait(caller: Running, words: &[u64; 9]) {
+    let ending = match waited_for(caller.process(), words[0]) {
+        Ok(object) => object,
+        Err(refusal) => return schedule::finish(caller, Err(refusal)),
+    };
+    let waiter = caller.park();
+    let waiter = match &ending {
+        Object::Process(process) => process.ending.wait(waiter),
+        Object::Thread(thread) => thread.ending.wait(waiter),
+        _ => Some(waiter),
+    };
+    match waiter {
+        Some(waiter) => schedule::switch_to(waiter),
+        None => schedule::dispatch(),
+    }
+}
+
+fn waited_for(caller: &Process, handle: u64) -> Result<Object, Refusal> {
+    let table = caller.table();
+    let capability = table.find(Handle(handle))?;
+    let can_end = matches!(capability.object, Object::Process(_) | Object::Thread(_));
+    require(can_end, Status::WrongKind)?;
+    require(capability.rights.contains(Rights::READ), Status::MissingRight)?;
+    Ok(capability.object.clone())
+}

@@ -1,0 +1,78 @@
+//! Calls on threads.
+
+use alloc::sync::Arc;
+
+use abi::syscall::{ANY_CPU, CpuMask, End};
+use abi::{Rights, Status};
+use percpu_core::CpuId;
+
+use super::one;
+use crate::boot::{firmware, smp};
+use crate::cpu::apic;
+use crate::cpu::frame::Frame;
+use crate::memory::address_space::USER_END;
+use crate::object::{Capability, Object, Process, Running};
+use crate::refusal::{Answer, DONE, Refusal, require};
+use crate::schedule;
+
+/// `ThreadCreate`: `[process: MANAGE, entry, stack, argument, cpu]`.
+pub fn create(caller: &Process, words: &[u64; 9]) -> Answer {
+    let [process, entry, stack, argument, cpu, ..] = *words;
+    let process = caller.look_up(process, Rights::MANAGE, Object::as_process)?;
+    require(entry < USER_END && stack <= USER_END, Status::BadAddress)?;
+    let mask = decode_cpu(cpu)?;
+    let thread = process.add_thread(Frame::user(entry, stack, argument), mask)?;
+    match caller.insert(Capability::all(Object::Thread(thread.thread().clone()))) {
+        Ok(handle) => {
+            schedule::start(thread);
+            one(handle)
+        }
+        Err(refusal) => {
+            process.forget_thread(thread.thread());
+            Err(refusal)
+        }
+    }
+}
+
+fn decode_cpu(word: u64) -> Result<CpuMask, Refusal> {
+    if word == ANY_CPU {
+        return Ok(CpuMask::ALL);
+    }
+    require(
+        word < firmware::topology().cpu_count() as u64,
+        Status::BadArgument,
+    )?;
+    require(smp::is_online(CpuId::new(word as u16)), Status::NotOnline)?;
+    Ok(CpuMask::only(word as usize))
+}
+
+/// `ThreadExit`: `[code]`.
+pub fn exit(caller: Running, words: &[u64; 9]) {
+    caller
+        .process()
+        .end_thread(caller.thread(), End::Exited(words[0]));
+    schedule::leave(caller);
+}
+
+/// `ThreadAffinity`: `[thread: MANAGE or 0 for the caller, mask × 4]`. A running thread that may not stay
+/// where it is moves when its CPU leaves the kernel, a waiting one when it is woken.
+pub fn affinity(caller: &Running, words: &[u64; 9]) -> Answer {
+    let [handle, a, b, c, d, ..] = *words;
+    let thread = match handle {
+        0 => Arc::clone(caller.thread()),
+        handle => caller
+            .process()
+            .look_up(handle, Rights::MANAGE, Object::as_thread)?,
+    };
+    let mask = CpuMask([a, b, c, d]);
+    let mut online = firmware::topology().cpus().filter(|cpu| smp::is_online(*cpu));
+    require(online.any(|cpu| mask.contains(cpu.index())), Status::NotOnline)?;
+    thread.set_affinity(mask);
+    if let Some(cpu) = thread
+        .cpu()
+        .filter(|cpu| !mask.contains(cpu.index()) && !Arc::ptr_eq(&thread, caller.thread()))
+    {
+        apic::send_ipi(cpu, apic::WAKE_VECTOR as u8);
+    }
+    DONE
+}
