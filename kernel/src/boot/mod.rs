@@ -1,5 +1,6 @@
 //! From the boot door to the first program.
 
+mod elf;
 #[expect(unsafe_code, reason = "fills units through the physical map")]
 pub mod first_chunk;
 #[expect(unsafe_code, reason = "reads firmware tables where firmware says they are")]
