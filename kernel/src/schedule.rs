@@ -31,8 +31,9 @@ per_cpu! {
     static IDLE: AtomicBool = AtomicBool::new(true);
 }
 
-/// Slices after which a thread looks for a CPU with less to do.
-const SLICES_PER_MOVE: u64 = 4;
+/// Slices after which a thread goes to another CPU that has no more to do than this one: so that threads
+/// share CPUs evenly that their number does not divide into.
+const SLICES_PER_MOVE: u64 = 2;
 
 /// Begins to run threads on this CPU, for ever.
 pub fn run() -> ! {
