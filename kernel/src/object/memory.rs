@@ -10,6 +10,7 @@ use percpu_core::{CpuId, NodeId};
 use super::Account;
 use crate::boot::{firmware, first_chunk};
 use crate::cpu;
+use crate::mailbox;
 use crate::memory::frame::{self, PhysicalFrame};
 use crate::refusal::{Refusal, require};
 use crate::sync::Lock;
@@ -142,6 +143,8 @@ fn allocate(count: u64, pages: u64, placement: Placement) -> Result<Vec<Physical
         .try_reserve_exact(count as usize)
         .map_err(|_| Status::HeapExhausted)?;
     for index in 0..count {
+        // Clearing many frames takes long, and others may wait for this CPU's acknowledgement.
+        mailbox::drain();
         let frame = match placement {
             Placement::Anywhere => frame::allocate_near(cpu::this_node()),
             Placement::Node(node) => frame::allocate_on(NodeId::new(node)),

@@ -110,7 +110,7 @@ impl Process {
     pub fn add_thread(self: &Arc<Self>, frame: Frame, affinity: CpuMask) -> Result<Parked, Refusal> {
         let mut threads = self.threads.lock();
         require(!self.has_ended(), Status::ProcessEnded)?;
-        let thread = Thread::new(self, threads.started, frame, affinity);
+        let thread = Thread::make(self, threads.started, frame, affinity);
         threads.started += 1;
         threads.alive.push(Arc::downgrade(thread.thread()));
         Ok(thread)

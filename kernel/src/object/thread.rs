@@ -51,7 +51,7 @@ pub struct Context {
     pub slices: u64,
 }
 
-// SAFETY: `context` is reached only through `Parked`, of which there is one for each thread (`new` makes it,
+// SAFETY: `context` is reached only through `Parked`, of which there is one for each thread (`make` makes it,
 // nothing copies it) and which is `Send` like what it owns. Everything else is `Sync` by itself.
 unsafe impl Sync for Thread {}
 
@@ -63,7 +63,7 @@ pub struct Running(Parked);
 
 impl Thread {
     /// A thread that is in no queue yet. The token runs it.
-    pub fn new(process: &Arc<Process>, number: u64, frame: Frame, affinity: CpuMask) -> Parked {
+    pub fn make(process: &Arc<Process>, number: u64, frame: Frame, affinity: CpuMask) -> Parked {
         let context = Context {
             frame,
             fs_base: 0,
