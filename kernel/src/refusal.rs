@@ -1,4 +1,7 @@
 //! How the kernel says no: a status and up to two numbers, which go to the first two result words.
+//!
+//! `HeapExhausted` is given only for the frame list of a memory object, the one allocation whose size a program
+//! chooses. The small ones of other calls are not paid by accounts yet: without heap for them the kernel panics.
 
 use abi::{Registers, Status};
 
