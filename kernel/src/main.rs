@@ -6,6 +6,9 @@
 #![no_main]
 
 extern crate alloc;
+// Lints run on the host, where crates of host programs bring std into the kernel's dependencies.
+#[cfg(not(target_os = "none"))]
+extern crate std;
 
 mod boot;
 #[expect(unsafe_code, reason = "drives the serial port")]

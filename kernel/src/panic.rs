@@ -14,7 +14,12 @@ use crate::debug_exit::{self, Verdict};
 static PANICKED: AtomicBool = AtomicBool::new(false);
 const MAX_DEPTH: usize = 24;
 
-#[panic_handler]
+// Where lints run, std has the one panic handler.
+#[cfg_attr(target_os = "none", panic_handler)]
+#[cfg_attr(
+    not(target_os = "none"),
+    expect(dead_code, reason = "only the bare-metal build calls it")
+)]
 fn panic(info: &PanicInfo<'_>) -> ! {
     if PANICKED.swap(true, Ordering::SeqCst) {
         // A second CPU, or a panic within a panic: the first one's words are enough.
@@ -28,13 +33,33 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 
 /// An exception in kernel mode: prints the registers that it came with, then panics.
 pub fn on_exception(frame: &Frame) -> ! {
-    let Frame { vector, error, rip, rsp, rflags, .. } = *frame;
+    let Frame {
+        vector,
+        error,
+        rip,
+        rsp,
+        rflags,
+        ..
+    } = *frame;
     print_last_words(format_args!(
         "exception {vector} in kernel mode, error {error:#x}, rip {rip:#x} rsp {rsp:#x} rflags {rflags:#x}\n\
          rax {:#018x} rbx {:#018x} rcx {:#018x} rdx {:#018x}\nrsi {:#018x} rdi {:#018x} rbp {:#018x} r8  {:#018x}\n\
          r9  {:#018x} r10 {:#018x} r11 {:#018x} r12 {:#018x}\nr13 {:#018x} r14 {:#018x} r15 {:#018x}\n",
-        frame.rax, frame.rbx, frame.rcx, frame.rdx, frame.rsi, frame.rdi, frame.rbp, frame.r8,
-        frame.r9, frame.r10, frame.r11, frame.r12, frame.r13, frame.r14, frame.r15,
+        frame.rax,
+        frame.rbx,
+        frame.rcx,
+        frame.rdx,
+        frame.rsi,
+        frame.rdi,
+        frame.rbp,
+        frame.r8,
+        frame.r9,
+        frame.r10,
+        frame.r11,
+        frame.r12,
+        frame.r13,
+        frame.r14,
+        frame.r15,
     ));
     print_return_addresses(frame.rbp);
     panic!("exception {vector} at {rip:#x}");
@@ -76,7 +101,11 @@ fn print_return_addresses(mut rbp: u64) {
         depth += 1;
         rbp = next;
     }
-    print_last_words(format_args!("\nsymbolise: addr2line -fpiCe target/bare/x86_64-unknown-none/release/kernel"));
-    addresses[..depth].iter().for_each(|address| print_last_words(format_args!(" {address:#x}")));
+    print_last_words(format_args!(
+        "\nsymbolise: addr2line -fpiCe target/bare/x86_64-unknown-none/release/kernel"
+    ));
+    addresses[..depth]
+        .iter()
+        .for_each(|address| print_last_words(format_args!(" {address:#x}")));
     print_last_words(format_args!("\n"));
 }

@@ -51,7 +51,11 @@ pub fn start_others() {
         start(cpu);
     }
     let count = topology.present_cpus().count();
-    log!("cpus: {} of {count} online, {} possible", online_count(), topology.cpu_count());
+    log!(
+        "cpus: {} of {count} online, {} possible",
+        online_count(),
+        topology.cpu_count()
+    );
 }
 
 fn start(cpu: CpuId) {
@@ -59,9 +63,20 @@ fn start(cpu: CpuId) {
     let nx = u64::from(cpu::features::detect().nx);
     let boot_root = (&raw const boot_pml4_physical) as u64;
     let entry = ap_entry64 as *const () as u64;
-    let arguments = [boot_root, kernel_map::kernel_root(), stack, entry, u64::from(cpu.get()), nx];
+    let arguments = [
+        boot_root,
+        kernel_map::kernel_root(),
+        stack,
+        entry,
+        u64::from(cpu.get()),
+        nx,
+    ];
     // SAFETY: the trampoline page belongs to this file, and the CPU before this one has left it.
-    unsafe { memory::physical_pointer(ARGUMENTS).cast::<[u64; 6]>().write_volatile(arguments) };
+    unsafe {
+        memory::physical_pointer(ARGUMENTS)
+            .cast::<[u64; 6]>()
+            .write_volatile(arguments)
+    };
     apic::send_init(cpu);
     apic::wait_milliseconds(10);
     for _ in 0..2 {
@@ -88,7 +103,10 @@ fn set_online(cpu: CpuId) {
 fn copy_trampoline() {
     let start = &raw const ap_trampoline_start;
     let length = (&raw const ap_trampoline_end) as usize - start as usize;
-    assert!(length <= (ARGUMENTS - TRAMPOLINE) as usize, "the trampoline fits in front of its arguments");
+    assert!(
+        length <= (ARGUMENTS - TRAMPOLINE) as usize,
+        "the trampoline fits in front of its arguments"
+    );
     // SAFETY: the page below 1 MiB is given to no one else (memory map), and the code is that long.
     unsafe { memory::physical_pointer(TRAMPOLINE).copy_from_nonoverlapping(start, length) };
 }

@@ -20,7 +20,6 @@ pub const FLUSH_VECTOR: u64 = 0xf2;
 /// The APIC's own: needs no end of interrupt.
 const SPURIOUS_VECTOR: u64 = 0xff;
 
-const ID: u64 = 0x20;
 const TASK_PRIORITY: u64 = 0x80;
 const EOI: u64 = 0xb0;
 const SPURIOUS: u64 = 0xf0;
@@ -89,11 +88,6 @@ pub fn send_startup(cpu: CpuId, page: u8) {
     send(apic_id(cpu), ASSERT | STARTUP | u32::from(page));
 }
 
-/// The id that hardware says this CPU has.
-pub fn own_id() -> ApicId {
-    ApicId::new(read(ID) >> 24)
-}
-
 /// Waits by the timer, which must not be armed: interrupts are off at boot.
 pub fn wait_milliseconds(milliseconds: u32) {
     let slice = SLICE.load(Ordering::Relaxed);
@@ -108,7 +102,9 @@ pub fn wait_milliseconds(milliseconds: u32) {
 }
 
 fn apic_id(cpu: CpuId) -> ApicId {
-    firmware::topology().apic_id(cpu).expect("a CpuId is made only for CPUs of the topology")
+    firmware::topology()
+        .apic_id(cpu)
+        .expect("a CpuId is made only for CPUs of the topology")
 }
 
 fn send(to: ApicId, command: u32) {

@@ -71,8 +71,13 @@ pub fn initialize() {
     HAS_FSGSBASE.store(u8::from(features::has_fsgsbase_now()), Ordering::Relaxed);
     let selector = |index, level| SegmentSelector::new(index, level);
     use x86_64::PrivilegeLevel::{Ring0, Ring3};
-    Star::write(selector(4, Ring3), selector(3, Ring3), selector(1, Ring0), selector(2, Ring0))
-        .expect("the GDT has the order that SYSRET wants");
+    Star::write(
+        selector(4, Ring3),
+        selector(3, Ring3),
+        selector(1, Ring0),
+        selector(2, Ring0),
+    )
+    .expect("the GDT has the order that SYSRET wants");
     LStar::write(VirtAddr::new(syscall_stub as *const () as u64));
     SFMask::write(
         RFlags::TRAP_FLAG

@@ -19,7 +19,6 @@ const RFLAGS_INTERRUPTS_ON: u64 = 0x202;
 /// Saved registers. The size is a multiple of 16, so that the CPU's push lands exactly here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, align(16))]
-#[expect(missing_docs, reason = "register names")]
 pub struct Frame {
     pub r15: u64,
     pub r14: u64,
@@ -72,17 +71,13 @@ impl Frame {
 
     /// Puts result words in place.
     pub fn set_registers(&mut self, registers: &Registers) {
-        [self.rdi, self.rsi, self.rdx, self.r10, self.r8, self.r9, self.r12, self.r13, self.r14] = registers.0;
+        [
+            self.rdi, self.rsi, self.rdx, self.r10, self.r8, self.r9, self.r12, self.r13, self.r14,
+        ] = registers.0;
     }
 
     /// Puts the status in place.
     pub fn set_status(&mut self, status: Status) {
         self.rax = status as u64;
-    }
-
-    /// Whether the registers are those of user mode.
-    #[must_use]
-    pub fn is_user(&self) -> bool {
-        self.cs & 3 == 3
     }
 }

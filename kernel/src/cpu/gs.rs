@@ -65,7 +65,7 @@ pub fn switch_fs(leaving: &mut u64, entering: u64) {
     // SAFETY: CR4.FSGSBASE is set; the kernel does not use FS; the value was read by this same function, so
     // it is canonical.
     unsafe {
-        asm!("rdfsbase {}", out(reg) *leaving, options(nostack, nomem));
+        asm!("rdfsbase {}", out(reg) * leaving, options(nostack, nomem));
         asm!("wrfsbase {}", in(reg) entering, options(nostack, nomem));
     }
 }

@@ -2,7 +2,10 @@
 
 #[expect(unsafe_code, reason = "programs the local APIC's registers")]
 pub mod apic;
-#[expect(unsafe_code, reason = "the stubs at every border between user and kernel mode")]
+#[expect(
+    unsafe_code,
+    reason = "the stubs at every border between user and kernel mode"
+)]
 pub mod entry;
 #[expect(unsafe_code, reason = "writes control registers")]
 pub mod features;
@@ -21,7 +24,9 @@ pub use gs::{switch_fs, this_cpu};
 
 /// The node of this CPU.
 pub fn this_node() -> NodeId {
-    crate::boot::firmware::topology().node_of_cpu(this_cpu()).unwrap_or(NodeId::FIRST)
+    crate::boot::firmware::topology()
+        .node_of_cpu(this_cpu())
+        .unwrap_or(NodeId::FIRST)
 }
 
 /// Address of the last page fault. Read before anything else can fault.

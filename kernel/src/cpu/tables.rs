@@ -17,7 +17,7 @@ use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable, SegmentSelector
 use x86_64::structures::tss::TaskStateSegment;
 
 use super::{entry, gs};
-use crate::boot::{first_chunk, firmware};
+use crate::boot::{firmware, first_chunk};
 use crate::memory::frame;
 use crate::per_cpu;
 use crate::sync::Once;
@@ -47,7 +47,9 @@ static IDT: Once<[Gate; 256]> = Once::new();
 /// Gives `cpu` its stacks, on its own node, and tells the top of its kernel stack. Before the CPU starts.
 pub fn prepare(cpu: CpuId) -> u64 {
     let bytes = KERNEL_STACK_BYTES + IST_STACKS * IST_STACK_BYTES;
-    let node = firmware::topology().node_of_cpu(cpu).unwrap_or(percpu_core::NodeId::FIRST);
+    let node = firmware::topology()
+        .node_of_cpu(cpu)
+        .unwrap_or(percpu_core::NodeId::FIRST);
     let memory = frame::allocate_contiguous(node, (bytes / PAGE) as usize, PAGE, 0)
         .unwrap_or_else(|_| panic!("no memory for the stacks of cpu {cpu}"));
     let base = memory.pointer() as u64;
@@ -122,8 +124,7 @@ fn build_idt() -> [Gate; 256] {
         // Breakpoint and overflow may be raised by user code's own instructions.
         let privilege = if vector == 3 || vector == 4 { 3u64 } else { 0 };
         let kind = 0x8e00 | privilege << 13;
-        gate.low =
-            address & 0xffff | 0x08 << 16 | stack << 32 | kind << 32 | (address >> 16 & 0xffff) << 48;
+        gate.low = address & 0xffff | 0x08 << 16 | stack << 32 | kind << 32 | (address >> 16 & 0xffff) << 48;
         gate.high = address >> 32;
     }
     idt

@@ -8,7 +8,10 @@ pub mod frame;
 mod heap;
 #[expect(unsafe_code, reason = "replaces the page table that the kernel runs on")]
 pub mod kernel_map;
-#[expect(unsafe_code, reason = "reads and writes page-table entries through the physical map")]
+#[expect(
+    unsafe_code,
+    reason = "reads and writes page-table entries through the physical map"
+)]
 mod table;
 #[expect(unsafe_code, reason = "copies between the kernel and frames of programs")]
 pub mod user;

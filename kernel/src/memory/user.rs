@@ -1,12 +1,12 @@
-//! Copies between the kernel and the memory of programs, page by page through the physical map.
+//! Copies from the memory of programs, page by page through the physical map.
 //!
 //! The kernel never follows a user address: it looks it up. So a copy cannot fault, and a page that is
-//! missing or may not be written is an answer, not an exception.
+//! missing is an answer, not an exception.
 
 use abi::Status;
 use percpu_core::PAGE_SIZE;
 
-use super::address_space::{Access, AddressSpace, USER_END};
+use super::address_space::{AddressSpace, USER_END};
 
 /// Fills `to` with a program's bytes.
 ///
@@ -16,7 +16,7 @@ pub fn copy_in(space: &AddressSpace, address: u64, to: &mut [u8]) -> Result<(), 
     check(address, to.len())?;
     let mut done = 0;
     while done < to.len() {
-        let (from, _, length) = piece(space, address + done as u64, to.len() - done)?;
+        let (from, length) = piece(space, address + done as u64, to.len() - done)?;
         // SAFETY: the frame is mapped into the program, so it is there; `length` bytes of it follow `from`,
         // and none of them is the kernel's own memory. The program may write it meanwhile: it harms itself.
         unsafe { from.copy_to_nonoverlapping(to[done..].as_mut_ptr(), length) };
@@ -25,44 +25,12 @@ pub fn copy_in(space: &AddressSpace, address: u64, to: &mut [u8]) -> Result<(), 
     Ok(())
 }
 
-/// Writes bytes into a program's memory. Changes nothing unless all of it can be written.
-///
-/// # Errors
-/// [`Status::BadAddress`]: not all of it is mapped and writable.
-pub fn copy_out(space: &AddressSpace, address: u64, from: &[u8]) -> Result<(), Status> {
-    check(address, from.len())?;
-    for_each_piece(space, address, from.len(), |_, _, _| ())?;
-    for_each_piece(space, address, from.len(), |to, done, length| {
-        // SAFETY: as in `copy_in`, and the program may write there itself.
-        unsafe { to.copy_from_nonoverlapping(from[done..].as_ptr(), length) };
-    })
-}
-
-fn for_each_piece(
-    space: &AddressSpace,
-    address: u64,
-    bytes: usize,
-    mut body: impl FnMut(*mut u8, usize, usize),
-) -> Result<(), Status> {
-    let mut done = 0;
-    while done < bytes {
-        match piece(space, address + done as u64, bytes - done)? {
-            (to, Access::Write, length) => {
-                body(to, done, length);
-                done += length;
-            }
-            (_, Access::Read | Access::Execute, _) => return Err(Status::BadAddress),
-        }
-    }
-    Ok(())
-}
-
 /// The part of a range that lies in its first page.
-fn piece(space: &AddressSpace, address: u64, bytes: usize) -> Result<(*mut u8, Access, usize), Status> {
-    let (frame, access) = space.translate(address).ok_or(Status::BadAddress)?;
+fn piece(space: &AddressSpace, address: u64, bytes: usize) -> Result<(*mut u8, usize), Status> {
+    let (frame, _) = space.translate(address).ok_or(Status::BadAddress)?;
     let offset = (address % PAGE_SIZE) as usize;
     let length = bytes.min(PAGE_SIZE as usize - offset);
-    Ok((frame.pointer().wrapping_add(offset), access, length))
+    Ok((frame.pointer().wrapping_add(offset), length))
 }
 
 fn check(address: u64, bytes: usize) -> Result<(), Status> {

@@ -13,7 +13,10 @@ pub mod memory;
 pub mod process;
 pub mod ranges;
 pub mod space;
-#[expect(unsafe_code, reason = "a thread's registers belong to whoever holds its one token")]
+#[expect(
+    unsafe_code,
+    reason = "a thread's registers belong to whoever holds its one token"
+)]
 pub mod thread;
 pub mod window;
 
