@@ -93,7 +93,11 @@ impl FirstChunk {
             sizes: sizes(embedded)?,
             template: template(only("template")?)?,
             groups: groups.collect::<Result<_, _>>()?,
-            cpus: starting("cpu").into_iter().map(cpu).collect::<Result<_, _>>()?,
+            cpus: starting("cpu")
+                .into_iter()
+                .filter(is_unit)
+                .map(cpu)
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -140,6 +144,11 @@ fn group(index: u64, line: &str) -> Result<Group, String> {
     })
 }
 
+/// There are other things to say about a CPU.
+fn is_unit(line: &&str) -> bool {
+    line.contains(" unit_base ")
+}
+
 fn cpu(line: &str) -> Result<Cpu, String> {
     Ok(Cpu {
         cpu: number_after(line, "cpu")?,
@@ -155,13 +164,14 @@ fn cpu(line: &str) -> Result<Cpu, String> {
 mod tests {
     use super::*;
 
-    const LOG: [&str; 7] = [
+    const LOG: [&str; 8] = [
         "selion: hello",
         "percpu: Embedded 41 pages/cpu s12288 r131072 d24576 u1048576",
         "percpu: template 0xffffffff80400000-0xffffffff80403000",
         "percpu: group 0 base_offset 0x0 units 0 -",
         "percpu: group 1 base_offset 0x10000000 units 1 2",
         "percpu: cpu 0 apic 0 node 0 unit_base 0xffff800000200000 phys 0x200000 gs_base 0x7fff80000",
+        "percpu: cpu 0: no memory on its node, its unit is remote",
         "cpu 0 online",
     ];
 
