@@ -11,7 +11,7 @@ use userlib::abi::percpu::PercpuError;
 use userlib::checks::Checks;
 use userlib::percpu::{Error, Populate, Region};
 use userlib::thread::{self, Place, Thread};
-use userlib::{entry, machine, percpu};
+use userlib::{Refusal, entry, machine, percpu, println};
 
 use churn::{Kind, churn};
 
@@ -40,23 +40,26 @@ fn main() -> u64 {
 }
 
 /// One thread on each CPU and as many that float; how many strange values they saw.
-fn all_at_once(kind: Kind) -> Result<u64, Error> {
+fn all_at_once(kind: Kind) -> Result<u64, Refusal> {
     let mut threads = [const { None }; 2 * MOST_THREADS];
     let pinned = machine::online().map(Place::Cpu).take(MOST_THREADS);
     let floating = core::iter::repeat_n(Place::Anywhere, machine::online_cpus().min(MOST_THREADS));
     for (seed, (slot, place)) in threads.iter_mut().zip(pinned.chain(floating)).enumerate() {
-        let body = move || match churn(kind, seed as u64, ROUNDS) {
-            Ok(strange) => strange,
-            Err(error) => {
-                userlib::println!("probe-regions: {error}");
-                1
-            }
-        };
-        *slot = Some(thread::spawn(place, body)?);
+        *slot = Some(thread::spawn(place, move || run(kind, seed as u64)));
     }
-    let mut strange = 0;
+    // All are waited for, whatever becomes of one of them.
+    let mut strange = Ok(0);
     for thread in threads.into_iter().flatten() {
-        strange += Thread::join(thread)?;
+        let code = thread.and_then(Thread::join);
+        strange = strange.and_then(|sum| code.map(|code| sum + code));
     }
-    Ok(strange)
+    strange
+}
+
+/// What a thread does, with the number of strange values as its code; an error counts as one.
+fn run(kind: Kind, seed: u64) -> u64 {
+    churn(kind, seed, ROUNDS).unwrap_or_else(|error| {
+        println!("probe-regions: {error}");
+        1
+    })
 }
