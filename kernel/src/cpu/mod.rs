@@ -12,6 +12,8 @@ pub mod features;
 pub mod frame;
 #[expect(unsafe_code, reason = "writes the GS and FS bases")]
 pub mod gs;
+#[expect(unsafe_code, reason = "assembly at every border between user and kernel mode")]
+mod stubs;
 #[expect(unsafe_code, reason = "loads GDT, TSS and IDT")]
 pub mod tables;
 

@@ -1,0 +1,217 @@
+//! The stubs themselves: the only instructions that run with a user's GS base or a user's stack pointer in
+//! kernel mode. `entry.rs` says what they rely on, and which rules they follow.
+
+use core::arch::global_asm;
+use core::mem::offset_of;
+
+use super::entry::{HAS_FSGSBASE, LOCAL, Local, from_kernel, from_user, on_fatal, on_nmi, on_syscall};
+use super::frame::{Frame, SYSCALL_VECTOR, USER_CODE, USER_DATA};
+
+unsafe extern "C" {
+    /// One stub of 16 bytes for each vector.
+    pub static interrupt_stubs: [[u8; 16]; 256];
+    /// Where SYSCALL enters.
+    pub fn syscall_stub();
+    /// Takes the frame that was named last, and goes to user mode.
+    pub fn exit_to_user() -> !;
+}
+
+global_asm!(
+    r#"
+    .macro SAVE
+    push rdi
+    push rsi
+    push rdx
+    push rcx
+    push rax
+    push r8
+    push r9
+    push r10
+    push r11
+    push rbx
+    push rbp
+    push r12
+    push r13
+    push r14
+    push r15
+    cld
+    .endm
+
+    .macro RESTORE
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbp
+    pop rbx
+    pop r11
+    pop r10
+    pop r9
+    pop r8
+    pop rax
+    pop rcx
+    pop rdx
+    pop rsi
+    pop rdi
+    .endm
+
+    .text
+    .balign 16
+    .global interrupt_stubs
+interrupt_stubs:
+    .set vector, 0
+    .rept 256
+    .balign 16
+    .set pushed, 0
+    .if vector < 32
+    .set pushed, (0x60227d00 >> vector) & 1   /* the exceptions with an error code */
+    .endif
+    .if pushed == 0
+    push 0
+    .endif
+    .byte 0x68
+    .long vector
+    .if vector == 2
+    jmp nmi_entry
+    .elseif vector == 8
+    jmp fatal_entry
+    .elseif vector == 18
+    jmp fatal_entry
+    .elseif vector == 1
+    jmp debug_entry
+    .else
+    jmp normal_entry
+    .endif
+    .set vector, vector + 1
+    .endr
+
+normal_entry:
+    test byte ptr [rsp + 24], 3
+    jz 2f
+    swapgs
+user_entry:
+    SAVE
+    mov rdi, [rsp + {vector}]
+    mov rsp, gs:[rip + {local} + {stack_top}]
+    xor ebp, ebp
+    call {from_user}
+    jmp exit_to_user
+2:  SAVE
+    mov rdi, rsp
+    call {from_kernel}
+    RESTORE
+    add rsp, 16
+    iretq
+
+    .global syscall_stub
+syscall_stub:
+    swapgs
+    mov gs:[rip + {local} + {scratch}], rsp
+    mov rsp, gs:[rip + {local} + {frame_top}]
+    push {user_data}
+    push qword ptr gs:[rip + {local} + {scratch}]
+    push r11
+    push {user_code}
+    push rcx
+    push 0
+    push {syscall}
+    SAVE
+    mov rsp, gs:[rip + {local} + {stack_top}]
+    xor ebp, ebp
+    call {on_syscall}
+
+    .global exit_to_user
+exit_to_user:
+    mov rsp, gs:[rip + {local} + {frame_top}]
+    sub rsp, {frame_size}
+    mov rax, gs:[rip + {local} + {user_gs}]
+    cmp byte ptr [rip + {has_fsgsbase}], 0
+    je 3f
+    swapgs
+    wrgsbase rax
+    jmp 4f
+3:  mov rdx, rax
+    shr rdx, 32
+    mov ecx, 0xc0000102
+    wrmsr
+    swapgs
+4:  RESTORE
+    cmp qword ptr [rsp], {syscall}
+    jne 5f
+    mov rcx, [rsp + 16]
+    mov r11, [rsp + 32]
+    mov rsp, [rsp + 40]
+    sysretq
+5:  add rsp, 16
+    iretq
+
+debug_entry:
+    test byte ptr [rsp + 24], 3
+    jz fatal_entry
+    swapgs
+    mov gs:[rip + {local} + {scratch}], rax
+    mov rax, rsp
+    mov rsp, gs:[rip + {local} + {frame_top}]
+    push qword ptr [rax + 48]
+    push qword ptr [rax + 40]
+    push qword ptr [rax + 32]
+    push qword ptr [rax + 24]
+    push qword ptr [rax + 16]
+    push qword ptr [rax + 8]
+    push qword ptr [rax]
+    mov rax, gs:[rip + {local} + {scratch}]
+    jmp user_entry
+
+fatal_entry:
+    SAVE
+    mov eax, [rsp + {frame_size}]
+    mov edx, [rsp + {frame_size} + 4]
+    mov ecx, 0xc0000101
+    wrmsr
+    mov rdi, rsp
+    call {on_fatal}
+    ud2
+
+nmi_entry:
+    SAVE
+    mov ecx, 0xc0000101
+    cmp byte ptr [rip + {has_fsgsbase}], 0
+    je 6f
+    rdgsbase rbx
+    mov rax, [rsp + {frame_size}]
+    wrgsbase rax
+    call {on_nmi}
+    wrgsbase rbx
+    jmp 7f
+6:  rdmsr
+    mov ebx, eax
+    mov ebp, edx
+    mov eax, [rsp + {frame_size}]
+    mov edx, [rsp + {frame_size} + 4]
+    wrmsr
+    call {on_nmi}
+    mov eax, ebx
+    mov edx, ebp
+    mov ecx, 0xc0000101
+    wrmsr
+7:  RESTORE
+    add rsp, 16
+    iretq
+"#,
+    local = sym LOCAL,
+    has_fsgsbase = sym HAS_FSGSBASE,
+    frame_top = const offset_of!(Local, frame_top),
+    stack_top = const offset_of!(Local, stack_top),
+    user_gs = const offset_of!(Local, user_gs),
+    scratch = const offset_of!(Local, scratch),
+    frame_size = const size_of::<Frame>(),
+    vector = const offset_of!(Frame, vector),
+    user_data = const USER_DATA,
+    user_code = const USER_CODE,
+    syscall = const SYSCALL_VECTOR,
+    from_user = sym from_user,
+    from_kernel = sym from_kernel,
+    on_syscall = sym on_syscall,
+    on_nmi = sym on_nmi,
+    on_fatal = sym on_fatal,
+);
