@@ -16,16 +16,19 @@ const OTHERS_STATICS: u64 = 0x1000;
 
 /// What a program does, and what has to end it.
 const FORBIDDEN: [(&str, Cause); 16] = [
-    ("kernel-read", Cause::PageFault(KERNEL)),
-    ("kernel-write", Cause::PageFault(KERNEL)),
-    ("kernel-execute", Cause::PageFault(KERNEL)),
-    ("other-window", Cause::PageFaultInUnit(OTHERS_STATICS)),
-    ("other-window-write", Cause::PageFaultInUnit(OTHERS_STATICS)),
-    ("header-write", Cause::PageFault(WINDOW_BASE)),
-    ("unmapped", Cause::PageFault(0x10)),
-    ("write-text", Cause::SomePageFault),
-    ("execute-stack", Cause::SomePageFault),
-    ("stack-overflow", Cause::SomePageFault),
+    ("kernel-read", Cause::PageFault("reading", KERNEL)),
+    ("kernel-write", Cause::PageFault("writing", KERNEL)),
+    ("kernel-execute", Cause::PageFault("executing", KERNEL)),
+    ("other-window", Cause::PageFaultInUnit("reading", OTHERS_STATICS)),
+    (
+        "other-window-write",
+        Cause::PageFaultInUnit("writing", OTHERS_STATICS),
+    ),
+    ("header-write", Cause::PageFault("writing", WINDOW_BASE)),
+    ("unmapped", Cause::PageFault("reading", 0x10)),
+    ("write-text", Cause::SomePageFault("writing")),
+    ("execute-stack", Cause::SomePageFault("executing")),
+    ("stack-overflow", Cause::SomePageFault("writing")),
     ("non-canonical", Cause::Named("general protection fault")),
     ("privileged=0", Cause::Named("general protection fault")),
     ("privileged=1", Cause::Named("general protection fault")),
@@ -34,15 +37,15 @@ const FORBIDDEN: [(&str, Cause); 16] = [
     ("undefined", Cause::Named("invalid opcode")),
 ];
 
-/// How a fault is reported.
+/// How a fault is reported: what the program was doing, and where.
 #[derive(Clone, Copy)]
 enum Cause {
     /// At this address.
-    PageFault(u64),
+    PageFault(&'static str, u64),
     /// At this offset of some CPU's unit.
-    PageFaultInUnit(u64),
+    PageFaultInUnit(&'static str, u64),
     /// At an address that only the program knows.
-    SomePageFault,
+    SomePageFault(&'static str),
     /// By another exception.
     Named(&'static str),
 }
@@ -87,21 +90,34 @@ fn deadly(index: usize, kind: &str, cause: Cause) -> Result<(), Failed> {
         .and_then(|rest| rest.strip_suffix(" as expected"));
     let address = fault.and_then(|fault| fault.strip_prefix("page fault at 0x"));
     let address = address.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-    let units = (0..u64::from(Machine::default().cpus())).map(|cpu| WINDOW_BASE + cpu * DEFAULT_STRIDE);
-    let (is_it, expected) = match cause {
-        Cause::PageFault(at) => (address == Some(at), format!("a page fault at {at:#x}")),
-        Cause::PageFaultInUnit(offset) => {
-            let in_unit = units.map(|unit| unit + offset).any(|at| address == Some(at));
-            (in_unit, format!("a page fault at offset {offset:#x} of a unit"))
-        }
-        Cause::SomePageFault => (address.is_some(), "a page fault".to_string()),
-        Cause::Named(name) => (fault == Some(name), name.to_string()),
+    let (is_it, doing) = match cause {
+        Cause::PageFault(doing, at) => (address == Some(at), doing),
+        Cause::PageFaultInUnit(doing, offset) => (address.is_some_and(|at| is_in_unit(at, offset)), doing),
+        Cause::SomePageFault(doing) => (address.is_some(), doing),
+        Cause::Named(name) => (fault == Some(name), ""),
     };
     check(
         is_it,
-        format!("probe-fault:{kind} ends by {expected}, not: {verdict}"),
+        format!("probe-fault:{kind} ends as it should, not: {verdict}"),
+        run,
+    )?;
+    // The verdict is init's; the kernel's own report must say the same, and what the program was doing.
+    let report = address.map(|at| format!("page fault {doing} {at:#x} at "));
+    let reported = report.as_deref().is_none_or(|report| run.find(report).is_some());
+    check(
+        reported,
+        format!(
+            "probe-fault:{kind} is reported as `{}`",
+            report.unwrap_or_default()
+        ),
         run,
     )
+}
+
+fn is_in_unit(address: u64, offset: u64) -> bool {
+    let cpus = 0..u64::from(Machine::default().cpus());
+    cpus.map(|cpu| WINDOW_BASE + cpu * DEFAULT_STRIDE + offset)
+        .any(|at| at == address)
 }
 
 fn counts_on() -> Result<(), Failed> {

@@ -12,6 +12,7 @@ mod isolation;
 mod lab;
 mod launcher;
 mod moments;
+mod placement;
 mod probes;
 mod witness;
 
@@ -27,6 +28,7 @@ fn main() {
         first_chunk::trials(),
         counter::trials(),
         moments::trials(),
+        placement::trials(),
         isolation::trials(),
         probes::trials(),
     ];
