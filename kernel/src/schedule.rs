@@ -31,10 +31,6 @@ per_cpu! {
     static IDLE: AtomicBool = AtomicBool::new(true);
 }
 
-/// Slices after which a thread goes to another CPU that has no more to do than this one: so that threads
-/// share CPUs evenly that their number does not divide into.
-const SLICES_PER_MOVE: u64 = 2;
-
 /// Begins to run threads on this CPU, for ever.
 pub fn run() -> ! {
     dispatch();
@@ -111,19 +107,14 @@ pub fn yield_now(mut current: Running) {
     dispatch();
 }
 
-fn on_slice_end(mut current: Running) {
+/// Moving at the end of every slice shares CPUs evenly among threads that their number does not divide into.
+fn on_slice_end(current: Running) {
     if QUEUE.local().lock().is_empty() {
         apic::arm_timer();
         return go_on(current);
     }
     current.process().count_preemption();
-    let context = current.context();
-    context.slices += 1;
-    let this = cpu::this_cpu();
-    let target = match context.slices % SLICES_PER_MOVE {
-        0 => balance::least_loaded(&current.thread().affinity(), this),
-        _ => home_of(&current),
-    };
+    let target = balance::least_loaded(&current.thread().affinity(), cpu::this_cpu());
     push(target, current.park(), false);
     dispatch();
 }

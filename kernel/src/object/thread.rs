@@ -47,8 +47,6 @@ pub struct Context {
     pub caller: Option<Parked>,
     /// The capability that a call of this thread carries to its receiver.
     pub transfer: Option<Capability>,
-    /// Slices that it used up.
-    pub slices: u64,
 }
 
 // SAFETY: `context` is reached only through `Parked`, of which there is one for each thread (`make` makes it,
@@ -69,7 +67,6 @@ impl Thread {
             fs_base: 0,
             caller: None,
             transfer: None,
-            slices: 0,
         };
         Parked(Arc::new(Thread {
             process: process.clone(),
