@@ -1,14 +1,16 @@
 //! The programs that check promises from inside, on several machines: all their checks hold, and none is lost.
 
 use libtest_mimic::{Failed, Trial};
-use run_qemu::{Machine, Status};
+use run_qemu::{Machine, Status, Transcript};
 
 use crate::lab::{TIME_LIMIT, boot, check, check_ending};
 
 /// Each probe, and a check that comes late in it: a probe that stops half-way is found out.
-const PROBES: [(&str, &str); 2] = [
-    ("probe-threads", "endpoint-drop"),
+const PROBES: [(&str, &str); 4] = [
+    ("probe-cells", "neighbours"),
+    ("probe-regions", "holds-nothing"),
     ("probe-refusals", "statics-untouched"),
+    ("probe-threads", "endpoint-drop"),
 ];
 
 pub fn trials() -> Vec<Trial> {
@@ -35,30 +37,42 @@ pub fn trials() -> Vec<Trial> {
             holds(&machine, probe, last)
         })
     };
-    machines
+    let each = machines
         .iter()
-        .flat_map(|machine| PROBES.map(|probe| trial(machine, probe)))
+        .flat_map(|machine| PROBES.map(|probe| trial(machine, probe)));
+    each.chain([Trial::test("probes::all_at_once_beside_the_counter", all_at_once)])
         .collect()
+}
+
+/// They share CPUs, pools and the percpu server, and must not notice.
+fn all_at_once() -> Result<(), Failed> {
+    let programs: Vec<&str> = ["counter"]
+        .into_iter()
+        .chain(PROBES.map(|(probe, _)| probe))
+        .collect();
+    let run = boot(&Machine::default(), &programs, TIME_LIMIT)?;
+    check_checks(&run)?;
+    check_ending(Status::Ok, &run)
 }
 
 fn holds(machine: &Machine, probe: &str, last: &str) -> Result<(), Failed> {
     let run = boot(machine, &[probe], TIME_LIMIT)?;
-    let checks: Vec<&str> = run
+    check_checks(&run)?;
+    let last = format!("check {last} ok");
+    check(run.find(&last).is_some(), format!("`{last}` is among them"), &run)?;
+    check_ending(Status::Ok, &run)
+}
+
+fn check_checks(run: &Transcript) -> Result<(), Failed> {
+    let checks = run
         .lines
         .iter()
-        .filter_map(|line| line.trim().strip_prefix("check "))
-        .collect();
-    let failed: Vec<&&str> = checks.iter().filter(|check| !check.ends_with(" ok")).collect();
+        .map(|line| line.trim())
+        .filter(|line| line.starts_with("check "));
+    let failed: Vec<&str> = checks.filter(|line| !line.ends_with(" ok")).collect();
     check(
         failed.is_empty(),
         format!("all checks hold, but: {failed:#?}"),
-        &run,
-    )?;
-    let last = format!("{last} ok");
-    check(
-        checks.contains(&last.as_str()),
-        format!("`check {last}` is among them"),
-        &run,
-    )?;
-    check_ending(Status::Ok, &run)
+        run,
+    )
 }
