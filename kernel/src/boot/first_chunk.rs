@@ -1,27 +1,28 @@
-//! The first chunk: every possible CPU's unit, in memory of its own node, as Linux embeds it on x86.
+//! The first chunk: every possible CPU's unit, in memory of its own node, as Linux makes it on x86.
 //!
-//! Shape and placement are `percpu_core`'s; here memory is found for them and filled. All groups get their
-//! memory before anything goes back, so that no spare page of one group ends up inside another.
+//! Shape and placement are `percpu_core`'s; the builders find memory for them: `embed` in the physical map,
+//! `page` in a range of its own, page by page. Here one of them is chosen, and its units are filled.
 
+mod embed;
+mod page;
+
+use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-use percpu_core::{AllocInfo, CpuId, Group, MAX_CPUS, MAX_NODES, NodeId, PAGE_SIZE, Sizes, Topology};
+use percpu_core::{AllocInfo, CpuId, Group, MAX_CPUS, PAGE_SIZE, Topology};
 
-use super::firmware;
-use super::options::{self, Options};
+use super::options::{self, Builder, Options};
 use crate::log;
+use crate::memory::PHYSICAL_OFFSET;
 use crate::memory::frame::{self, PhysicalFrame};
-use crate::memory::physical_pointer;
 use crate::percpu::DELTA;
 use crate::sync::Once;
 
-/// Linux's granularity for units in the linear mapping.
-const ATOM: u64 = 2 << 20;
-/// Groups lie above what old devices can reach, if there is room (Linux's `MAX_DMA_ADDRESS`).
-const ABOVE: u64 = 16 << 20;
-/// Linux's `-ENOMEM`.
-const NO_MEMORY: i32 = -12;
+/// Why a builder gave up, in Linux's numbers.
+type Errno = i32;
+const NO_MEMORY: Errno = -12;
+const INVALID: Errno = -22;
 
 unsafe extern "C" {
     static __per_cpu_start: u8;
@@ -39,8 +40,17 @@ pub struct Part {
 
 struct FirstChunk {
     info: AllocInfo,
-    /// Physical address of the lowest group.
+    /// Address of the lowest unit.
     base: u64,
+    backing: Backing,
+}
+
+/// What the units' addresses stand for.
+enum Backing {
+    /// They lie in the physical map.
+    Linear,
+    /// A range of its own; the frames of all its pages, in order.
+    Pages(Vec<PhysicalFrame>),
 }
 
 static FIRST_CHUNK: Once<FirstChunk> = Once::new();
@@ -52,30 +62,25 @@ pub fn build(topology: &Topology, options: &Options) {
         topology.cpu_count(),
         topology.node_count()
     );
-    let template = template();
-    let sizes = Sizes {
-        static_size: template.end - template.start,
-        reserved_size: options.percpu_reserve,
-        dyn_size: options.percpu_dynamic,
-        atom_size: ATOM,
-    };
-    let near = |from, to| topology.cpu_distance(from, to);
-    let mut info = AllocInfo::build(&sizes, topology.cpus(), near).unwrap_or_else(|error| {
-        panic!("cannot initialize percpu area: {error}");
-    });
-    let starts = allocate_groups(&info, topology);
-    let placement = info
-        .place_groups(&starts[..info.group_count()])
-        .expect("groups lie apart");
-    let chunk = FIRST_CHUNK.call_once(|| FirstChunk {
-        info,
-        base: placement.base,
-    });
+    let chunk = FIRST_CHUNK.call_once(|| choose(topology, options));
     chunk.info.cpus().for_each(|cpu| chunk.fill(cpu));
-    for spare in chunk.info.spare_ranges() {
-        frame::free_range(chunk.base + spare.offset, spare.size);
-    }
+    chunk.give_back_spare();
     chunk.report(topology);
+}
+
+/// Embedded unless pages were asked for or embedding fails (D3, D4).
+fn choose(topology: &Topology, options: &Options) -> FirstChunk {
+    if options.percpu_alloc != Builder::Page {
+        match embed::build(topology, options) {
+            Ok(chunk) => return chunk,
+            Err(error) => log!(
+                "percpu: {} allocator failed ({error}), falling back to page size",
+                options.percpu_alloc.name()
+            ),
+        }
+    }
+    let built = page::build(topology, options);
+    built.unwrap_or_else(|error| panic!("cannot initialize percpu area (err={error})"))
 }
 
 /// This CPU's GS base: its unit's address minus the template's.
@@ -87,7 +92,7 @@ pub fn delta_of(cpu: CpuId) -> u64 {
 /// Address of a possible CPU's unit.
 #[must_use]
 pub fn unit_base(cpu: CpuId) -> u64 {
-    physical_pointer(chunk().unit(cpu)) as u64
+    chunk().unit(cpu)
 }
 
 /// The frame of a page of a possible CPU's unit.
@@ -95,7 +100,7 @@ pub fn unit_base(cpu: CpuId) -> u64 {
 pub fn unit_frame(cpu: CpuId, page: u64) -> PhysicalFrame {
     let pages = chunk().info.size_sum() / PAGE_SIZE;
     assert!(page < pages, "page {page} of a unit with {pages}");
-    PhysicalFrame::from_address(chunk().unit(cpu) + page * PAGE_SIZE)
+    chunk().frame(cpu, page)
 }
 
 /// The pages for static parts of programs.
@@ -111,13 +116,18 @@ pub fn reserved_part() -> Part {
 /// The pages of the dynamic part that programs may have: the kernel keeps those in front of them.
 #[must_use]
 pub fn user_dynamic_part() -> Part {
-    let kept = options::options().percpu_kernel;
     let info = &chunk().info;
+    let kept = kernel_part(info, options::options());
     let start = info.static_size() + info.reserved_size() + kept;
     Part {
         first_page: start / PAGE_SIZE,
         pages: (info.dyn_size() - kept) / PAGE_SIZE,
     }
+}
+
+/// Bytes of the dynamic part that the kernel keeps: all but a page, at most.
+fn kernel_part(info: &AllocInfo, options: &Options) -> u64 {
+    options.percpu_kernel.min(info.dyn_size() - PAGE_SIZE)
 }
 
 fn chunk() -> &'static FirstChunk {
@@ -131,50 +141,54 @@ fn template() -> Range<u64> {
     (&raw const __per_cpu_start) as u64..(&raw const __per_cpu_end) as u64
 }
 
-/// Memory for all groups, each on the node of its first CPU if that has enough.
-fn allocate_groups(info: &AllocInfo, topology: &Topology) -> [u64; MAX_NODES] {
-    let mut starts = [0; MAX_NODES];
-    for (index, group) in info.groups().enumerate() {
-        let founder = group.cpus().first().copied().unwrap_or(CpuId::BOOT);
-        let node = topology.node_of_cpu(founder).unwrap_or(NodeId::FIRST);
-        let frames = (group.size() / PAGE_SIZE) as usize;
-        let allocate = |above| frame::allocate_contiguous(node, frames, ATOM, above);
-        let Ok(frame) = allocate(ABOVE).or_else(|_| allocate(0)) else {
-            for (group, start) in info.groups().zip(&starts[..index]) {
-                frame::free_range(*start, group.size());
-            }
-            log!(
-                "percpu: embed allocator failed ({NO_MEMORY}): {} bytes near node {node}",
-                group.size()
-            );
-            panic!("cannot initialize percpu area (err={NO_MEMORY})");
-        };
-        starts[index] = frame.address();
-    }
-    starts
-}
-
 impl FirstChunk {
-    /// Physical address of a possible CPU's unit.
+    /// Address of a possible CPU's unit.
     fn unit(&self, cpu: CpuId) -> u64 {
-        self.base + self.info.unit_offset(cpu).expect("a possible CPU").bytes()
+        self.base + self.offset(cpu)
+    }
+
+    fn offset(&self, cpu: CpuId) -> u64 {
+        self.info.unit_offset(cpu).expect("a possible CPU").bytes()
+    }
+
+    /// The frame of a page of its unit.
+    fn frame(&self, cpu: CpuId, page: u64) -> PhysicalFrame {
+        match &self.backing {
+            Backing::Linear => {
+                PhysicalFrame::from_address(self.unit(cpu) - PHYSICAL_OFFSET + page * PAGE_SIZE)
+            }
+            Backing::Pages(frames) => frames[(self.offset(cpu) / PAGE_SIZE + page) as usize],
+        }
     }
 
     /// Copies the template and tells the unit its own delta.
     fn fill(&self, cpu: CpuId) {
-        let unit = physical_pointer(self.unit(cpu));
-        let delta = (unit as u64).wrapping_sub(template().start);
-        // SAFETY: 1. the unit is memory of this file's, zeroed, larger than the template, and no CPU uses it
-        // yet. 2. DELTA lies in the template, so its copy lies in the unit.
+        let unit = self.unit(cpu);
+        let delta = unit.wrapping_sub(template().start);
+        // SAFETY: 1. the unit is memory of this file's, mapped, zeroed, larger than the template, and no CPU
+        // uses it yet. 2. DELTA lies in the template, so its copy lies in the unit.
         unsafe {
-            unit.copy_from_nonoverlapping(&raw const __per_cpu_start, self.info.static_size() as usize);
+            (unit as *mut u8)
+                .copy_from_nonoverlapping(&raw const __per_cpu_start, self.info.static_size() as usize);
             DELTA.at(delta).cast_mut().write(delta);
+        }
+    }
+
+    /// Filler units and tails (M5). Single pages were allocated for what they are used for.
+    fn give_back_spare(&self) {
+        if let Backing::Linear = self.backing {
+            for spare in self.info.spare_ranges() {
+                frame::free_range(self.base - PHYSICAL_OFFSET + spare.offset, spare.size);
+            }
         }
     }
 
     fn report(&self, topology: &Topology) {
         let template = template();
-        log!("percpu: {}", self.info.embed_report());
+        match self.backing {
+            Backing::Linear => log!("percpu: {}", self.info.embed_report()),
+            Backing::Pages(_) => log!("percpu: {}", self.info.page_report()),
+        }
         log!("percpu: template {:#x}-{:#x}", template.start, template.end);
         for (index, group) in self.info.groups().enumerate() {
             log!(
@@ -188,15 +202,21 @@ impl FirstChunk {
             let node = topology.node_of_cpu(cpu).expect("a possible CPU");
             log!(
                 "percpu: cpu {cpu} apic {apic} node {node} unit_base {:#x} phys {:#x} gs_base {:#x}",
-                unit_base(cpu),
                 self.unit(cpu),
+                self.frame(cpu, 0).address(),
                 delta_of(cpu)
             );
-            if firmware::topology()
-                .node_of_address(self.unit(cpu))
-                .is_some_and(|there| there != node)
-            {
-                log!("percpu: cpu {cpu}: no memory on its node, its unit is remote");
+            let pages = self.info.size_sum() / PAGE_SIZE;
+            let is_remote = |page: &u64| {
+                let there = topology.node_of_address(self.frame(cpu, *page).address());
+                there.is_some_and(|there| there != node)
+            };
+            match (0..pages).filter(is_remote).count() as u64 {
+                0 => {}
+                remote if remote == pages => {
+                    log!("percpu: cpu {cpu}: no memory on its node, its unit is remote")
+                }
+                remote => log!("percpu: cpu {cpu}: little memory on its node, {remote} pages are remote"),
             }
         }
     }

@@ -6,15 +6,43 @@ use abi::window::DEFAULT_STRIDE;
 use percpu_core::PAGE_SIZE;
 
 use crate::log;
+use crate::memory::kernel_map::PER_CPU_AREA_SIZE;
 use crate::sync::Once;
 
 const MAX_LENGTH: usize = 2048;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
+/// Who builds the first chunk (D1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Builder {
+    /// Nothing was asked for: embed if that works.
+    Auto,
+    /// Embed if that works.
+    Embed,
+    /// Single pages.
+    Page,
+}
+
+impl Builder {
+    /// Linux's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Builder::Auto => "auto",
+            Builder::Embed => "embed",
+            Builder::Page => "page",
+        }
+    }
+}
+
 /// What the command line asks of the kernel. Sizes in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
+    /// Who builds the first chunk.
+    pub percpu_alloc: Builder,
+    /// Groups of an embedded first chunk may lie apart by three quarters of this, at most (M4).
+    pub percpu_span_limit: u64,
     /// Reserved part of each unit: static parts of programs. Linux has 8 KiB; page-grained parts need more.
     pub percpu_reserve: u64,
     /// Dynamic part of each unit, at least. Linux's default.
@@ -34,6 +62,8 @@ pub struct Options {
 }
 
 const DEFAULTS: Options = Options {
+    percpu_alloc: Builder::Auto,
+    percpu_span_limit: PER_CPU_AREA_SIZE,
     percpu_reserve: 128 * KIB,
     percpu_dynamic: 28 * KIB,
     percpu_kernel: 16 * KIB,
@@ -89,11 +119,14 @@ pub fn options() -> &'static Options {
 impl Options {
     fn take(&mut self, word: &str) {
         match word.split_once('=') {
+            Some(("percpu_alloc", value)) => self.choose_builder(value),
+            Some(("percpu_span_limit", value)) => set(&mut self.percpu_span_limit, word, value, is_limit),
             Some(("percpu_reserve", value)) => set(&mut self.percpu_reserve, word, value, is_part),
             Some(("percpu_dynamic", value)) => set(&mut self.percpu_dynamic, word, value, is_part),
             Some(("percpu_kernel", value)) => set(&mut self.percpu_kernel, word, value, is_part),
             Some(("window_stride", value)) => set(&mut self.window_stride, word, value, is_stride),
             None => match word {
+                "percpu_alloc" => log!("options: Malformed early option 'percpu_alloc'"),
                 "panic_test" => self.panic_test = true,
                 "triple_fault_test" => self.triple_fault_test = true,
                 "hang_test" => self.hang_test = true,
@@ -101,6 +134,15 @@ impl Options {
                 _ => {}
             },
             Some(_) => {}
+        }
+    }
+
+    /// What is unknown changes nothing (D1).
+    fn choose_builder(&mut self, name: &str) {
+        match name {
+            "embed" => self.percpu_alloc = Builder::Embed,
+            "page" => self.percpu_alloc = Builder::Page,
+            _ => log!("percpu: unknown allocator {name} specified"),
         }
     }
 
@@ -131,6 +173,10 @@ fn is_part(size: u64) -> Option<u64> {
     (1..=MAX_PART)
         .contains(&size)
         .then(|| size.next_multiple_of(PAGE_SIZE))
+}
+
+fn is_limit(size: u64) -> Option<u64> {
+    (size > 0).then_some(size)
 }
 
 fn is_stride(size: u64) -> Option<u64> {

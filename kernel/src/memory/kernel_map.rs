@@ -1,7 +1,7 @@
 //! The kernel's page table: no page both writable and executable, all memory in the physical map.
 //!
-//! Its upper half, entries 256 to 511 of the PML4, is shared by every address space and never changes after
-//! this. What is one to one in low memory stays behind with the boot page table.
+//! Its upper half, entries 256 to 511 of the PML4, is shared by every address space: no entry of the PML4
+//! changes after the first address space was made. What is one to one in low memory stays behind with the boot page table.
 
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +18,11 @@ use crate::log;
 
 /// Link address minus load address, for what runs before there is a physical map (PVH door only).
 pub const KERNEL_BASE: u64 = 0xffff_ffff_8000_0000;
+
+/// Where units of the first chunk lie that are made of single pages: one entry of the PML4, below the image's.
+pub const PER_CPU_AREA: u64 = 0xffff_ff00_0000_0000;
+/// Its size.
+pub const PER_CPU_AREA_SIZE: u64 = 1 << 39;
 
 const LARGE_PAGE: u64 = 2 << 20;
 /// The physical map reaches at least here: local and I/O APICs lie below.
@@ -75,6 +80,21 @@ pub fn initialize(memory: &Memory, local_apic: u64) {
             _ => "no-execute on",
         }
     );
+}
+
+/// Maps frames one behind the other from [`PER_CPU_AREA`] on, for the kernel to read and write. Runs at most
+/// once, before the first address space takes over the entries of the kernel's half.
+pub fn map_per_cpu_area(frames: &[PhysicalFrame]) {
+    assert!(frames.len() as u64 <= PER_CPU_AREA_SIZE / PAGE_SIZE);
+    // SAFETY: 1. `initialize` made it, and it is never given back.
+    let pml4 = unsafe { Table::at(kernel_root()) };
+    let addresses = (PER_CPU_AREA..).step_by(PAGE_SIZE as usize);
+    for (address, frame) in addresses.zip(frames) {
+        let last = down(down(down(pml4, address, 4), address, 3), address, 2);
+        let entry = frame.address() | PRESENT | WRITABLE | no_execute_bit();
+        // SAFETY: 1. nothing was mapped there before, so no CPU remembers anything of it either.
+        unsafe { last.write(table::index(address, 1), entry) };
+    }
 }
 
 fn map_physical(pml4: Table, end: u64, local_apic: u64) {
