@@ -164,7 +164,7 @@ fn user_gs_base(cpu: u64) -> u64 {
     WINDOW_BASE + cpu * DEFAULT_STRIDE
 }
 
-fn gs_bases(seen: &Witness) -> Result<(), Failed> {
+pub fn gs_bases(seen: &Witness) -> Result<(), Failed> {
     let cpus = &seen.chunk.cpus;
     check(
         cpus.len() == seen.registers.len(),

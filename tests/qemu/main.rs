@@ -4,6 +4,7 @@
 //! trial runs, so `--list` is quick. A missing tool is a failure, not a reason to skip.
 
 mod boots;
+mod builders;
 mod code;
 mod counter;
 mod endings;
@@ -26,6 +27,7 @@ fn main() {
         launcher::trials(),
         boots::trials(),
         first_chunk::trials(),
+        builders::trials(),
         counter::trials(),
         moments::trials(),
         placement::trials(),

@@ -7,7 +7,7 @@ use libtest_mimic::Failed;
 use run_qemu::{Machine, Session, Transcript};
 use selion_tests::{FirstChunk, Registers, registers};
 
-use crate::lab::{TIME_LIMIT, start};
+use crate::lab::{TIME_LIMIT, start, with_append};
 
 /// The last program's last instructions may still be under way.
 const MOST_LOOKS: u32 = 100;
@@ -44,6 +44,11 @@ pub fn eight() -> Result<&'static Witness, Failed> {
     )
 }
 
+pub fn paged() -> Result<&'static Witness, Failed> {
+    static WITNESS: OnceLock<Result<Witness, String>> = OnceLock::new();
+    shared(&WITNESS, with_append("percpu_alloc=page"))
+}
+
 pub fn qemu64() -> Result<&'static Witness, Failed> {
     static WITNESS: OnceLock<Result<Witness, String>> = OnceLock::new();
     shared(
@@ -67,7 +72,7 @@ fn shared(
 /// Boot with `hold`, look at the registers while everything idles, and end the machine.
 fn observe(machine: Machine) -> Result<Witness, Failed> {
     let machine = Machine {
-        append: "hold".into(),
+        append: format!("{} hold", machine.append),
         ..machine
     };
     let mut booted = start(&machine, &["counter"], TIME_LIMIT)?;

@@ -5,11 +5,14 @@ use std::ops::Range;
 use crate::words::{number, number_after};
 
 const PREFIX: &str = "percpu: ";
+/// In the report of units made of single pages, behind their number.
+const SINGLE_PAGES: &str = " 4K pages/cpu ";
+const PAGE: u64 = 4096;
 
 /// Everything that the kernel reports about its first chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirstChunk {
-    /// The line that Linux prints too, without its prefix.
+    /// The line that Linux prints too, without its prefix: of an embedded first chunk or one of single pages.
     pub embedded: String,
     /// The same in numbers.
     pub sizes: SizeReport,
@@ -82,7 +85,13 @@ impl FirstChunk {
                 lines.len()
             )),
         };
-        let embedded = only("Embedded")?;
+        let reports: Vec<&str> = lines.iter().copied().filter(is_report).collect();
+        let [embedded] = reports[..] else {
+            return Err(format!(
+                "{} lines report pages/cpu, one was expected",
+                reports.len()
+            ));
+        };
         let groups = starting("group");
         let groups = groups
             .iter()
@@ -102,6 +111,10 @@ impl FirstChunk {
     }
 }
 
+fn is_report(line: &&str) -> bool {
+    line.starts_with("Embedded ") || line.contains(SINGLE_PAGES)
+}
+
 fn sizes(line: &str) -> Result<SizeReport, String> {
     let size = |letter: char| {
         let mut words = line
@@ -114,7 +127,10 @@ fn sizes(line: &str) -> Result<SizeReport, String> {
         static_size: size('s')?,
         reserved_size: size('r')?,
         dyn_size: size('d')?,
-        unit_size: size('u')?,
+        unit_size: match line.split_once(SINGLE_PAGES) {
+            Some((pages, _)) => number(pages)? * PAGE,
+            None => size('u')?,
+        },
     })
 }
 
@@ -191,6 +207,17 @@ mod tests {
         );
         assert_eq!(chunk.cpus.len(), 1);
         assert_eq!(chunk.cpus[0].phys, 0x20_0000);
+    }
+
+    #[test]
+    fn units_of_single_pages_are_read() {
+        let log = LOG.map(|line| match line.contains("Embedded") {
+            true => "percpu: 38 4K pages/cpu s4096 r131072 d20480",
+            false => line,
+        });
+        let sizes = FirstChunk::read(&log).unwrap().sizes;
+        assert_eq!(sizes.dyn_size, 20480);
+        assert_eq!(sizes.unit_size, 38 * 4096);
     }
 
     #[test]
