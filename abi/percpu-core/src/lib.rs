@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod alloc_info;
+mod chunk;
 mod firmware;
 mod id;
 mod page_map;
@@ -12,6 +13,11 @@ pub use alloc_info::{
     AllocInfo, DYNAMIC_EARLY_SIZE, EmbedReport, Group, GroupSpan, LOCAL_DISTANCE, Layout, MIN_UNIT_SIZE,
     PageReport, PlaceError, Placement, REMOTE_DISTANCE, ShapeError, Sizes, SpareRange,
     exceeds_three_quarters, max_distance,
+};
+pub use chunk::{
+    Area, AreaNeed, AreaRequest, Chunk, ChunkError, ChunkStorage, Damage, FirstParts, FreeError, FreeRule,
+    Hints, MAX_AREA_ALIGN, MAX_AREA_SIZE, MAX_CHUNK_PAGES, MIN_AREA_SIZE, NeedError, NoFit, PopulateError,
+    Reach, Slots, UnitPart, size_to_slot,
 };
 pub use firmware::{Affinities, Madt, MadtEntry, Processors, Slit, Srat, SratEntry, TableError};
 pub use id::{ApicId, CpuId, MAX_CPUS, MAX_NODES, NodeId, PAGE_SIZE, ProximityDomain, UnitOffset};
