@@ -11,7 +11,10 @@ use std::{env, process::ExitCode};
 use serde_json::Value;
 use vectors::Sections;
 
+mod chunk;
+mod chunk_state;
 mod first_chunk;
+mod generator;
 mod shape;
 mod vectors;
 
@@ -44,13 +47,13 @@ const SECTIONS: [(&str, Section); 13] = [
         "up_first_chunk",
         Partly(first_chunk::up, "the shape, not the chunk's slots"),
     ),
-    ("slots", NotImplemented),
-    ("size_to_slot", NotImplemented),
-    ("argument_check", NotImplemented),
-    ("scripted", NotImplemented),
-    ("lcg_single", NotImplemented),
+    ("slots", Full(chunk::slots)),
+    ("size_to_slot", Full(chunk::size_slot)),
+    ("argument_check", Full(chunk::argument)),
+    ("scripted", Full(chunk::scripted)),
+    ("lcg_single", Full(chunk::random)),
     ("whole_allocator", NotImplemented),
-    ("invalid_free", NotImplemented),
+    ("invalid_free", Full(chunk::scripted)),
 ];
 
 /// How many differing rows are printed for each section.
