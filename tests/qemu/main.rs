@@ -15,6 +15,7 @@ mod launcher;
 mod moments;
 mod placement;
 mod probes;
+mod up;
 mod witness;
 
 use libtest_mimic::Arguments;
@@ -28,6 +29,7 @@ fn main() {
         boots::trials(),
         first_chunk::trials(),
         builders::trials(),
+        up::trials(),
         counter::trials(),
         moments::trials(),
         placement::trials(),

@@ -90,7 +90,7 @@ fn observe(machine: Machine) -> Result<Witness, Failed> {
 }
 
 /// The registers once every CPU idles; if one never does, those of the last look.
-fn idle_registers(session: &mut Session) -> Result<Vec<Registers>, Failed> {
+pub fn idle_registers(session: &mut Session) -> Result<Vec<Registers>, Failed> {
     session.wait_for("holding")?;
     let mut looks = 0;
     loop {

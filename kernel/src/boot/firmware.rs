@@ -11,6 +11,7 @@ use acpi::{AcpiTables, Handler, PciAddress, RawPhysicalMapping};
 use bootloader_api::BootInfo;
 use percpu_core::{ApicId, ApicMode, FirmwareTables, Topology};
 
+use super::options::{Builder, options};
 use crate::log;
 use crate::memory::physical_pointer;
 use crate::sync::Once;
@@ -36,6 +37,12 @@ pub fn read(info: &BootInfo) -> &'static Topology {
         topology.read(boot_apic_id(), ApicMode::XApic, &tables, |complaint| {
             log!("firmware: {complaint}")
         });
+        if options().percpu_alloc == Builder::Up {
+            log!("firmware: percpu_alloc=up: only the boot CPU is used");
+            // Without the list of CPUs only the running one is known; what else is wrong has been told.
+            let tables = FirmwareTables { madt: None, ..tables };
+            topology.read(boot_apic_id(), ApicMode::XApic, &tables, |_| ());
+        }
         topology
     })
 }

@@ -1,10 +1,12 @@
 //! The first chunk: every possible CPU's unit, in memory of its own node, as Linux makes it on x86.
 //!
 //! Shape and placement are `percpu_core`'s; the builders find memory for them: `embed` in the physical map,
-//! `page` in a range of its own, page by page. Here one of them is chosen, and its units are filled.
+//! `page` in a range of its own, page by page; for a single CPU `up` leaves static variables where they are.
+//! Here one of them is chosen, and its units are filled.
 
 mod embed;
 mod page;
+mod up;
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -49,6 +51,8 @@ struct FirstChunk {
 enum Backing {
     /// They lie in the physical map.
     Linear,
+    /// The same, but the template itself is the only CPU's static part, and no unit has one.
+    Template,
     /// A range of its own; the frames of all its pages, in order.
     Pages(Vec<PhysicalFrame>),
 }
@@ -68,8 +72,16 @@ pub fn build(topology: &Topology, options: &Options) {
     chunk.report(topology);
 }
 
-/// Embedded unless pages were asked for or embedding fails (D3, D4).
+/// Embedded unless pages were asked for or embedding fails (D3, D4); one CPU needs no copy (U1).
 fn choose(topology: &Topology, options: &Options) -> FirstChunk {
+    let is_up = match options.percpu_alloc {
+        Builder::Up => true,
+        Builder::Auto => topology.cpu_count() == 1,
+        Builder::Embed | Builder::Page => false,
+    };
+    if is_up {
+        return up::build(options).unwrap_or_else(|_| panic!("Failed to allocate memory for percpu areas."));
+    }
     if options.percpu_alloc != Builder::Page {
         match embed::build(topology, options) {
             Ok(chunk) => return chunk,
@@ -83,16 +95,10 @@ fn choose(topology: &Topology, options: &Options) -> FirstChunk {
     built.unwrap_or_else(|error| panic!("cannot initialize percpu area (err={error})"))
 }
 
-/// This CPU's GS base: its unit's address minus the template's.
+/// This CPU's GS base: its unit's address minus the template's, or 0 where the template is the copy.
 #[must_use]
 pub fn delta_of(cpu: CpuId) -> u64 {
-    unit_base(cpu).wrapping_sub(template().start)
-}
-
-/// Address of a possible CPU's unit.
-#[must_use]
-pub fn unit_base(cpu: CpuId) -> u64 {
-    chunk().unit(cpu)
+    chunk().delta(cpu)
 }
 
 /// The frame of a page of a possible CPU's unit.
@@ -154,17 +160,27 @@ impl FirstChunk {
     /// The frame of a page of its unit.
     fn frame(&self, cpu: CpuId, page: u64) -> PhysicalFrame {
         match &self.backing {
-            Backing::Linear => {
+            Backing::Linear | Backing::Template => {
                 PhysicalFrame::from_address(self.unit(cpu) - PHYSICAL_OFFSET + page * PAGE_SIZE)
             }
             Backing::Pages(frames) => frames[(self.offset(cpu) / PAGE_SIZE + page) as usize],
         }
     }
 
-    /// Copies the template and tells the unit its own delta.
+    fn delta(&self, cpu: CpuId) -> u64 {
+        match self.backing {
+            Backing::Template => 0,
+            _ => self.unit(cpu).wrapping_sub(template().start),
+        }
+    }
+
+    /// Copies the template and tells the unit its own delta. What is the template has both.
     fn fill(&self, cpu: CpuId) {
+        if let Backing::Template = self.backing {
+            return;
+        }
         let unit = self.unit(cpu);
-        let delta = unit.wrapping_sub(template().start);
+        let delta = self.delta(cpu);
         // SAFETY: 1. the unit is memory of this file's, mapped, zeroed, larger than the template, and no CPU
         // uses it yet. 2. DELTA lies in the template, so its copy lies in the unit.
         unsafe {
@@ -188,6 +204,10 @@ impl FirstChunk {
         match self.backing {
             Backing::Linear => log!("percpu: {}", self.info.embed_report()),
             Backing::Pages(_) => log!("percpu: {}", self.info.page_report()),
+            Backing::Template => {
+                let (dynamic, unit) = (self.info.dyn_size(), self.info.unit_size());
+                log!("percpu: UP, the template is the copy, s0 r0 d{dynamic} u{unit}")
+            }
         }
         log!("percpu: template {:#x}-{:#x}", template.start, template.end);
         for (index, group) in self.info.groups().enumerate() {
@@ -204,7 +224,7 @@ impl FirstChunk {
                 "percpu: cpu {cpu} apic {apic} node {node} unit_base {:#x} phys {:#x} gs_base {:#x}",
                 self.unit(cpu),
                 self.frame(cpu, 0).address(),
-                delta_of(cpu)
+                self.delta(cpu)
             );
             let pages = self.info.size_sum() / PAGE_SIZE;
             let is_remote = |page: &u64| {

@@ -22,6 +22,8 @@ pub enum Builder {
     Embed,
     /// Single pages.
     Page,
+    /// Nothing to build: one CPU, and the template is its copy. Linux decides this when it is compiled.
+    Up,
 }
 
 impl Builder {
@@ -32,6 +34,7 @@ impl Builder {
             Builder::Auto => "auto",
             Builder::Embed => "embed",
             Builder::Page => "page",
+            Builder::Up => "up",
         }
     }
 }
@@ -142,6 +145,7 @@ impl Options {
         match name {
             "embed" => self.percpu_alloc = Builder::Embed,
             "page" => self.percpu_alloc = Builder::Page,
+            "up" => self.percpu_alloc = Builder::Up,
             _ => log!("percpu: unknown allocator {name} specified"),
         }
     }
