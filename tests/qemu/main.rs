@@ -15,6 +15,7 @@ mod launcher;
 mod moments;
 mod placement;
 mod probes;
+mod setup_checks;
 mod up;
 mod witness;
 
@@ -30,6 +31,7 @@ fn main() {
         first_chunk::trials(),
         builders::trials(),
         up::trials(),
+        setup_checks::trials(),
         counter::trials(),
         moments::trials(),
         placement::trials(),

@@ -4,6 +4,7 @@
 //! `page` in a range of its own, page by page; for a single CPU `up` leaves static variables where they are.
 //! Here one of them is chosen, and its units are filled.
 
+mod checks;
 mod embed;
 mod page;
 mod up;
@@ -67,6 +68,7 @@ pub fn build(topology: &Topology, options: &Options) {
         topology.node_count()
     );
     let chunk = FIRST_CHUNK.call_once(|| choose(topology, options));
+    checks::check(chunk, topology, options);
     chunk.info.cpus().for_each(|cpu| chunk.fill(cpu));
     chunk.give_back_spare();
     chunk.report(topology);

@@ -54,6 +54,8 @@ pub struct Options {
     pub percpu_kernel: u64,
     /// From one unit of a window to the next.
     pub window_stride: u64,
+    /// Which check of the first chunk is to fail; none if empty.
+    pub setup_test: &'static str,
     /// Panic once the first chunk is there.
     pub panic_test: bool,
     /// End by a triple fault once the first chunk is there.
@@ -71,6 +73,7 @@ const DEFAULTS: Options = Options {
     percpu_dynamic: 28 * KIB,
     percpu_kernel: 16 * KIB,
     window_stride: DEFAULT_STRIDE,
+    setup_test: "",
     panic_test: false,
     triple_fault_test: false,
     hang_test: false,
@@ -120,9 +123,10 @@ pub fn options() -> &'static Options {
 }
 
 impl Options {
-    fn take(&mut self, word: &str) {
+    fn take(&mut self, word: &'static str) {
         match word.split_once('=') {
             Some(("percpu_alloc", value)) => self.choose_builder(value),
+            Some(("setup_test", name)) => self.setup_test = name,
             Some(("percpu_span_limit", value)) => set(&mut self.percpu_span_limit, word, value, is_limit),
             Some(("percpu_reserve", value)) => set(&mut self.percpu_reserve, word, value, is_part),
             Some(("percpu_dynamic", value)) => set(&mut self.percpu_dynamic, word, value, is_part),
