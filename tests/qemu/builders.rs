@@ -29,9 +29,10 @@ pub fn trials() -> Vec<Trial> {
     ];
     let page =
         page.map(|(name, check)| Trial::test(format!("builders::page::{name}"), move || check(paged()?)));
-    let others: [(&str, Test); 9] = [
+    let others: [(&str, Test); 10] = [
         ("page::keeps_every_page_on_its_cpus_node", nodes),
         ("page::ignores_the_size_of_the_dynamic_part", no_dynamic),
+        ("page::without_memory_ends_the_boot", no_pages),
         ("select::an_unknown_name_is_told_and_ignored", unknown),
         ("select::a_missing_name_is_told_and_ignored", missing),
         ("select::embed_by_name", embed),
@@ -163,6 +164,27 @@ fn no_dynamic() -> Result<(), Failed> {
         format!("`{said}` is said"),
         &transcript,
     )
+}
+
+/// Whatever fails last ends the boot, with the number of its reason (D4).
+fn no_pages() -> Result<(), Failed> {
+    let machine = Machine {
+        memory: 128 * MIB,
+        ..with_append("percpu_alloc=page percpu_reserve=50M")
+    };
+    let transcript = boot(&machine, &["counter"], TIME_LIMIT)?;
+    check_ending(Status::Panic, &transcript)?;
+    for words in [
+        "percpu: failed to allocate 4K page for cpu2",
+        "cannot initialize percpu area (err=-12)",
+    ] {
+        check(
+            transcript.find(words).is_some(),
+            format!("`{words}`"),
+            &transcript,
+        )?;
+    }
+    Ok(())
 }
 
 fn unknown() -> Result<(), Failed> {

@@ -9,12 +9,13 @@ use crate::witness::idle_registers;
 type Test = fn() -> Result<(), Failed>;
 
 pub fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 5] = [
+    let tests: [(&str, Test); 6] = [
         ("one_possible_cpu_has_no_copy_of_the_template", one_cpu),
         ("a_unit_is_a_power_of_two", power_of_two),
         ("asked_for_leaves_the_other_cpus_out", asked_for),
         ("is_not_taken_when_another_builder_is_named", named),
         ("has_gs_base_0", gs_base),
+        ("without_memory_ends_the_boot", no_memory),
     ];
     tests
         .map(|(name, test)| Trial::test(format!("up::{name}"), test))
@@ -66,6 +67,21 @@ fn gs_base() -> Result<(), Failed> {
         .is_some_and(|cpu| cpu.privilege == 0 && cpu.gs_base == 0);
     let promise = format!("GS base 0 in the idling kernel, but QEMU shows {seen:x?}");
     check(in_kernel, promise, &transcript)
+}
+
+fn no_memory() -> Result<(), Failed> {
+    let machine = Machine {
+        memory: 64 << 20,
+        ..one("percpu_dynamic=64M")
+    };
+    let transcript = boot(&machine, &["counter"], TIME_LIMIT)?;
+    check_ending(Status::Panic, &transcript)?;
+    let words = "Failed to allocate memory for percpu areas.";
+    check(
+        transcript.find(words).is_some(),
+        format!("`{words}`"),
+        &transcript,
+    )
 }
 
 fn is_up(transcript: &Transcript, unit: u64) -> Result<(), Failed> {

@@ -1,8 +1,9 @@
 //! The GS bases, and the one word of this CPU that entry code needs before it has anything else.
 //!
-//! In kernel mode the GS base is this CPU's delta (unit base − template start); the user's lies in the
-//! swapped slot (IA32_KERNEL_GS_BASE). Only this file and the stubs of `entry.rs` swap or write them. The
-//! `gs` selector is never loaded after [`install`]: that would zero the base (G3).
+//! In kernel mode the GS base is this CPU's delta (unit base − template start, or 0 where one CPU uses the
+//! template itself); the user's lies in the swapped slot (IA32_KERNEL_GS_BASE). Only this file and the stubs
+//! of `entry.rs` swap or write them. The `gs` selector is never loaded after [`install`]: that would zero the
+//! base (G3).
 
 use core::arch::asm;
 use core::cell::Cell;
