@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod alloc_info;
+mod allocator;
 mod chunk;
 mod firmware;
 mod id;
@@ -13,6 +14,10 @@ pub use alloc_info::{
     AllocInfo, DYNAMIC_EARLY_SIZE, EmbedReport, Group, GroupSpan, LOCAL_DISTANCE, Layout, MIN_UNIT_SIZE,
     PageReport, PlaceError, Placement, REMOTE_DISTANCE, ShapeError, Sizes, SpareRange,
     exceeds_three_quarters, max_distance,
+};
+pub use allocator::{
+    AllocateError, Allocator, AllocatorSetup, AllocatorStats, AreaOf, Backing, ChunkId, EMPTY_PAGES_HIGH,
+    EMPTY_PAGES_LOW, ListedChunk, NoFrames, Part, ReleaseError, Request, SetupError,
 };
 pub use chunk::{
     Area, AreaNeed, AreaRequest, Chunk, ChunkError, ChunkStorage, Damage, FirstParts, FreeError, FreeRule,
