@@ -23,7 +23,7 @@ pub fn call(mut caller: Running, words: &[u64; 9]) {
         Ok((endpoint, badge, transfer)) => {
             caller.context().transfer = transfer;
             send(
-                &endpoint,
+                endpoint,
                 Call {
                     caller: caller.park(),
                     badge,
@@ -56,13 +56,22 @@ fn take_transfer(process: &Process, words: &[u64; 9]) -> Result<Option<Capabilit
     Ok(Some(capability.clone()))
 }
 
-fn send(endpoint: &Endpoint, call: Call) {
+/// Lets go of the endpoint before another thread is looked for: a CPU that idles would keep it, and with it
+/// those who wait there, after the last capability is gone.
+fn send(endpoint: Arc<Endpoint>, call: Call) {
     match endpoint.meet_receiver(call) {
-        None => schedule::dispatch(),
+        None => {
+            drop(endpoint);
+            schedule::dispatch();
+        }
         Some((call, receiver)) => match deliver(call, receiver) {
-            Ok(receiver) => continue_with(receiver),
+            Ok(receiver) => {
+                drop(endpoint);
+                continue_with(receiver);
+            }
             Err((refused, receiver)) => {
-                receive_again(endpoint, receiver);
+                receive_again(&endpoint, receiver);
+                drop(endpoint);
                 schedule::switch_to(refused);
             }
         },
@@ -137,7 +146,7 @@ pub fn receive(mut receiver: Running, words: &[u64; 9]) {
             if let Some(caller) = receiver.context().caller.take() {
                 lose(caller);
             }
-            wait(&endpoint, receiver.park(), None);
+            wait(endpoint, receiver.park(), None);
         }
     }
 }
@@ -147,7 +156,7 @@ pub fn reply_receive(mut receiver: Running, words: &[u64; 9]) {
     let endpoint = receiving_endpoint(receiver.process(), words);
     match endpoint.and_then(|endpoint| Ok((endpoint, answer(&mut receiver, words)?))) {
         Err(refusal) => schedule::finish(receiver, Err(refusal)),
-        Ok((endpoint, answered)) => wait(&endpoint, receiver.park(), answered),
+        Ok((endpoint, answered)) => wait(endpoint, receiver.park(), answered),
     }
 }
 
@@ -191,8 +200,11 @@ fn answer(replier: &mut Running, words: &[u64; 9]) -> Result<Option<Parked>, Ref
 }
 
 /// A receiver waits, or serves the next caller at once; whom it answered goes on.
-fn wait(endpoint: &Endpoint, receiver: Parked, answered: Option<Parked>) {
-    match (find_call(endpoint, receiver), answered) {
+/// Lets go of the endpoint first, as [`send`] does.
+fn wait(endpoint: Arc<Endpoint>, receiver: Parked, answered: Option<Parked>) {
+    let found = find_call(&endpoint, receiver);
+    drop(endpoint);
+    match (found, answered) {
         (Some(receiver), answered) => {
             if let Some(answered) = answered {
                 schedule::make_ready_first(answered);

@@ -1,5 +1,7 @@
 //! Messages between threads: whole, in order, with badges that tell the truth and capabilities that work.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use userlib::abi::{Handle, Message, Received, Rights, Status};
 use userlib::checks::Checks;
 use userlib::ipc::{self, Endpoint};
@@ -22,6 +24,7 @@ pub fn check(checks: &mut Checks) {
     };
     echo(checks, endpoint, badged);
     lost(checks, endpoint, badged);
+    dropped_under_waiters(checks);
     let dropped = ipc::drop_capability(badged.0).and(ipc::drop_capability(endpoint.0));
     checks.equal("endpoint-drop", dropped, Ok(()));
 }
@@ -94,4 +97,43 @@ fn lost(checks: &mut Checks, endpoint: Endpoint, badged: Endpoint) {
     let answer = badged.call(&Message::default());
     checks.equal("reply-lost", answer, Err(Refusal::new(Status::ReplyLost)));
     checks.equal("reply-lost-server", server.and_then(Thread::join), Ok(0));
+}
+
+/// Who waits at an endpoint that nobody can reach any more is told, wherever its CPU idles meanwhile.
+fn dropped_under_waiters(checks: &mut Checks) {
+    let names = ["dropped-under-caller", "dropped-under-receiver"];
+    let waits: [fn(Endpoint) -> Status; 2] = [
+        |endpoint| {
+            endpoint
+                .call(&Message::default())
+                .map_or_else(|refusal| refusal.status, |_| Status::Ok)
+        },
+        |endpoint| {
+            endpoint
+                .receive()
+                .map_or_else(|refusal| refusal.status, |_| Status::Ok)
+        },
+    ];
+    let expected = [Status::ReplyLost, Status::StaleHandle];
+    for ((name, wait), expected) in names.into_iter().zip(waits).zip(expected) {
+        for cpu in machine::online() {
+            let Some(endpoint) = checks.success("dropped-endpoint", Endpoint::create()) else {
+                return;
+            };
+            static WAITING: AtomicU64 = AtomicU64::new(0);
+            WAITING.store(0, Ordering::SeqCst);
+            let waiter = thread::spawn(Place::Cpu(cpu), move || {
+                WAITING.store(1, Ordering::SeqCst);
+                wait(endpoint) as u64
+            });
+            while WAITING.load(Ordering::SeqCst) == 0 {
+                thread::yield_now();
+            }
+            // The call itself is still a few instructions away. One that comes too late finds a stale handle.
+            (0..20_000).for_each(|_| thread::yield_now());
+            checks.equal(name, ipc::drop_capability(endpoint.0), Ok(()));
+            let told = waiter.and_then(Thread::join);
+            checks.equal(name, told, Ok(expected as u64));
+        }
+    }
 }
