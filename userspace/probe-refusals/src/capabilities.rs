@@ -157,6 +157,14 @@ fn grants(checks: &mut Checks) {
         );
         checks.equal("grant-badge-drop", ipc::drop_capability(badged), Ok(()));
     }
+    let weak = process::grant(own, endpoint.0, Rights::SEND, 0);
+    if let Some(weak) = checks.success("grant-weak", weak) {
+        let percpu = start::info().percpu.0;
+        let carried = [percpu, 0, 0, 0, 0, 0, 0, 0, weak.0];
+        let missing = Status::MissingRight;
+        refused(checks, "right-grant-in-message", Call::Call, &carried, missing);
+        checks.equal("grant-weak-drop", ipc::drop_capability(weak), Ok(()));
+    }
     checks.equal("grant-endpoint-drop", ipc::drop_capability(endpoint.0), Ok(()));
 }
 

@@ -10,6 +10,7 @@ mod ordinary;
 #[expect(unsafe_code, reason = "calls that no wrapper would make")]
 mod raw;
 mod regions;
+mod windows;
 
 use userlib::checks::Checks;
 use userlib::{entry, percpu, process};
@@ -40,11 +41,14 @@ fn main() -> u64 {
 
 /// The second round is the one that is checked for leaks: the first may leave page tables behind.
 fn kernel_calls(checks: &mut Checks) {
-    capabilities::check(checks);
-    memory::check(checks);
+    let round = |checks: &mut Checks| {
+        capabilities::check(checks);
+        memory::check(checks);
+        windows::check(checks);
+    };
+    round(checks);
     let used = || process::stats(process::own()).map(|stats| stats.frames_used);
     let before = used();
-    capabilities::check(checks);
-    memory::check(checks);
+    round(checks);
     checks.equal("refused-calls-cost-no-frames", used(), before);
 }

@@ -136,6 +136,20 @@ fn mapping(checks: &mut Checks) {
         let second_page = mapping.address() as u64 + PAGE_SIZE;
         let words = [own.0, handle, second_page, 0, 1, access::READ];
         refused(checks, "already-mapped", Call::MemoryMap, &words, AlreadyMapped);
+        // The page in front, which is free, stays so when the second one is refused.
+        let before = mapping.address() as u64 - PAGE_SIZE;
+        for name in ["map-half", "map-half-left-nothing"] {
+            let words = [own.0, handle, before, 0, 2, access::READ];
+            refused(checks, name, Call::MemoryMap, &words, AlreadyMapped);
+        }
+        let unreadable = [start::info().console.0, before, 8];
+        refused(
+            checks,
+            "map-half-is-unmapped",
+            Call::ConsoleWrite,
+            &unreadable,
+            BadAddress,
+        );
     }
 }
 

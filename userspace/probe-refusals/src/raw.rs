@@ -26,6 +26,12 @@ pub fn refused_in_ways(checks: &mut Checks, name: &str, call: Call, words: &[u64
     checks.that(name, is_it, format_args!("{call:?}: {got:?}, not {expected:?}"));
 }
 
+/// Checks that a call is granted, which may concern other processes only.
+pub fn granted(checks: &mut Checks, name: &str, call: Call, words: &[u64]) {
+    let got = syscall::ask(call, &Registers::of(words)).map(drop);
+    checks.equal(name, got, Ok(()));
+}
+
 /// Checks that there is no call with this number.
 pub fn unknown(checks: &mut Checks, name: &str, number: u64) {
     let (got, _) = refused_call(number, &[0; 9]);
