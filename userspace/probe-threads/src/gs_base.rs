@@ -1,11 +1,14 @@
-//! A program can spoil its own GS base; the kernel mends it whenever it is entered, and takes no harm.
+//! A program can spoil its own GS base; the kernel mends it whenever it is entered, and takes no harm. Its FS
+//! base is the thread's own.
 
 use core::arch::asm;
+use core::arch::x86_64::__cpuid_count;
 
 use userlib::abi::window::WINDOW_BASE;
 use userlib::cell::here;
 use userlib::checks::Checks;
-use userlib::{machine, thread};
+use userlib::machine;
+use userlib::thread::{self, Place, Thread};
 
 /// Checks everything in this file.
 pub fn check(checks: &mut Checks) {
@@ -23,6 +26,38 @@ pub fn check(checks: &mut Checks) {
         right,
         format_args!("the GS base is no unit's"),
     );
+    fs_bases(checks);
+}
+
+/// Threads that share a CPU, and threads that move, each with an FS base of its own.
+fn fs_bases(checks: &mut Checks) {
+    let has_fsgsbase = __cpuid_count(7, 0).ebx & 1 == 1;
+    if !has_fsgsbase {
+        return checks.that("fs-base-is-kept", true, format_args!(""));
+    }
+    let places = [Place::Cpu(0), Place::Cpu(0), Place::Anywhere, Place::Anywhere];
+    let mut base = 0;
+    let threads = places.map(|place| {
+        base += 0x1000;
+        thread::spawn(place, move || lost_fs_bases(base))
+    });
+    let lost = threads.map(|thread| thread.and_then(Thread::join));
+    checks.equal("fs-base-is-kept", lost, [Ok(0); 4]);
+}
+
+/// How often another FS base was found than the one that was set.
+fn lost_fs_bases(base: u64) -> u64 {
+    // SAFETY: every CPU has FSGSBASE (asked above), and nothing in this program uses FS.
+    unsafe { asm!("wrfsbase {}", in(reg) base, options(nomem, nostack, preserves_flags)) };
+    let mut lost = 0;
+    for _ in 0..200 {
+        thread::yield_now();
+        let found: u64;
+        // SAFETY: as above.
+        unsafe { asm!("rdfsbase {}", out(reg) found, options(nomem, nostack, preserves_flags)) };
+        lost += u64::from(found != base);
+    }
+    lost
 }
 
 /// Loads the null selector, which every CPU allows: the base becomes 0.
