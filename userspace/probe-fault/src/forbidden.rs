@@ -63,3 +63,21 @@ pub fn undefined() {
     // SAFETY: faults; there is no way to survive it.
     unsafe { asm!("ud2") }
 }
+
+/// Asks for a debug exception after the next instruction.
+pub fn single_step() {
+    // SAFETY: faults; surviving it is what the program reports, and then it ends.
+    unsafe { asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq", "nop") }
+}
+
+/// An instruction of the x87, whose registers the kernel does not keep apart.
+pub fn x87() {
+    // SAFETY: faults; surviving it is what the program reports, and then it ends.
+    unsafe { asm!("fninit", options(nostack)) }
+}
+
+/// An instruction on an SSE register, likewise.
+pub fn sse() {
+    // SAFETY: faults; surviving it is what the program reports, and then it ends.
+    unsafe { asm!("xorps xmm0, xmm0", options(nostack)) }
+}

@@ -42,6 +42,9 @@ fn main() -> u64 {
         "non-canonical" => forbidden::read(number.unwrap_or(0x8000_0000_0000)),
         "privileged" => forbidden::privileged(number.unwrap_or(0)),
         "undefined" => forbidden::undefined(),
+        "single-step" => forbidden::single_step(),
+        "x87" => forbidden::x87(),
+        "sse" => forbidden::sse(),
         "panic" => panic!("as the argument asks"),
         "exit" => return number.unwrap_or(0),
         _ => {
