@@ -23,6 +23,14 @@ pub fn trials() -> Vec<Trial> {
                 ..Machine::default()
             },
         ),
+        // So small that frames are used again, and remain only if all come back.
+        (
+            "64M",
+            Machine {
+                memory: 64 << 20,
+                ..Machine::default()
+            },
+        ),
         (
             "qemu64",
             Machine {
