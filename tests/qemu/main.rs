@@ -13,8 +13,10 @@ mod isolation;
 mod lab;
 mod launcher;
 mod moments;
+mod nmi;
 mod placement;
 mod probes;
+mod protection;
 mod setup_checks;
 mod up;
 mod witness;
@@ -35,6 +37,8 @@ fn main() {
         counter::trials(),
         moments::trials(),
         placement::trials(),
+        nmi::trials(),
+        protection::trials(),
         isolation::trials(),
         probes::trials(),
     ];

@@ -1,16 +1,19 @@
 //! Machines that hold still after boot, looked at from outside, each booted once for all who ask.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
 use run_qemu::{Machine, Session, Transcript};
-use selion_tests::{FirstChunk, Registers, registers};
+use selion_tests::{FirstChunk, Page, Registers, mapped, registers};
 
 use crate::lab::{TIME_LIMIT, start, with_append};
 
 /// The last program's last instructions may still be under way.
 const MOST_LOOKS: u32 = 100;
+const UPPER_HALF: Range<u64> = 1 << 47..1 << 48;
+const PAGE: usize = 4096;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// One machine that holds still after boot, and what was seen of it.
@@ -21,6 +24,8 @@ pub struct Witness {
     pub transcript: Transcript,
     /// What QEMU showed of its CPUs.
     pub registers: Vec<Registers>,
+    /// The kernel's half of the page table, of which every address space has the same.
+    pub kernel_pages: Vec<Page>,
     /// What the kernel reported.
     pub chunk: FirstChunk,
 }
@@ -77,13 +82,15 @@ fn observe(machine: Machine) -> Result<Witness, Failed> {
     };
     let mut booted = start(&machine, &["counter"], TIME_LIMIT)?;
     let seen = idle_registers(&mut booted.session);
+    let seen = seen.and_then(|cpus| Ok((kernel_pages(&mut booted.session, &cpus)?, cpus)));
     let transcript = booted.session.quit();
-    let registers =
+    let (kernel_pages, registers) =
         seen.map_err(|failed| format!("{}\n{transcript}", failed.message().unwrap_or_default()))?;
     let chunk = FirstChunk::read(&transcript.lines).map_err(|error| format!("{error}\n{transcript}"))?;
     Ok(Witness {
         machine,
         registers,
+        kernel_pages,
         chunk,
         transcript,
     })
@@ -101,4 +108,12 @@ pub fn idle_registers(session: &mut Session) -> Result<Vec<Registers>, Failed> {
         }
         std::thread::sleep(BETWEEN_LOOKS);
     }
+}
+
+/// The upper half, with addresses as the page tables count them: without the sign.
+fn kernel_pages(session: &mut Session, cpus: &[Registers]) -> Result<Vec<Page>, Failed> {
+    let cpu = cpus.first().ok_or("no CPU")?;
+    Ok(mapped(cpu.cr3, UPPER_HALF, |table| {
+        session.physical(table, PAGE)
+    })?)
 }

@@ -6,8 +6,10 @@ const PRESENT: u64 = 1;
 const WRITABLE: u64 = 1 << 1;
 const USER: u64 = 1 << 2;
 const LARGE: u64 = 1 << 7;
+const NO_EXECUTE: u64 = 1 << 63;
 const FRAME: u64 = 0x000f_ffff_ffff_f000;
 const ENTRIES: u64 = 512;
+const ALLOWED: u64 = WRITABLE | USER | NO_EXECUTE;
 const TOP_LEVEL: u32 = 3;
 
 /// One mapped page.
@@ -23,6 +25,8 @@ pub struct Page {
     pub is_writable: bool,
     /// Programs may touch it, at every level.
     pub is_user: bool,
+    /// It may be executed, at every level.
+    pub is_executable: bool,
 }
 
 /// The pages mapped in a range of addresses, ascending. `table` reads 4 KiB of physical memory.
@@ -36,7 +40,7 @@ pub fn mapped<E>(
         table: cr3 & FRAME,
         address: 0,
         level: TOP_LEVEL,
-        flags: WRITABLE | USER,
+        flags: ALLOWED,
     };
     let mut open = vec![top];
     while let Some(node) = open.pop() {
@@ -72,13 +76,14 @@ impl Node {
     }
 
     fn page(&self, address: u64, entry: u64) -> Page {
-        let (flags, bytes) = (self.flags & entry, self.span());
+        let (flags, bytes) = (self.flags & allowed(entry), self.span());
         Page {
             address,
             phys: entry & FRAME & !(bytes - 1),
             bytes,
             is_writable: flags & WRITABLE != 0,
             is_user: flags & USER != 0,
+            is_executable: flags & NO_EXECUTE != 0,
         }
     }
 
@@ -87,9 +92,14 @@ impl Node {
             table: entry & FRAME,
             address,
             level: self.level - 1,
-            flags: self.flags & entry,
+            flags: self.flags & allowed(entry),
         }
     }
+}
+
+/// What an entry allows: its bits, with that for execution turned around.
+fn allowed(entry: u64) -> u64 {
+    (entry ^ NO_EXECUTE) & ALLOWED
 }
 
 fn entries(table: &[u8]) -> impl Iterator<Item = u64> {
@@ -135,6 +145,7 @@ mod tests {
             bytes: 4096,
             is_writable: false,
             is_user: true,
+            is_executable: true,
         };
         let data = Page {
             address: window + 0x2000,
@@ -142,6 +153,7 @@ mod tests {
             bytes: 4096,
             is_writable: true,
             is_user: true,
+            is_executable: false,
         };
         assert_eq!(pages, [header, data]);
         assert!(walk(&tables, window + 0x3000..window + 0x4000).is_empty());

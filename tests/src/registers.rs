@@ -11,6 +11,12 @@ pub struct Registers {
     pub instruction: u64,
     /// Where its page tables begin.
     pub cr3: u64,
+    /// Protections, and whether the FPU may be used.
+    pub cr0: u64,
+    /// More protections.
+    pub cr4: u64,
+    /// Whether pages can forbid execution.
+    pub efer: u64,
     /// Waiting for an interrupt.
     pub is_halted: bool,
 }
@@ -32,11 +38,15 @@ fn one(dump: &str) -> Option<Registers> {
         let at = dump.find(name)? + name.len();
         dump.get(at..)?.split_whitespace().next()
     };
+    let word = |name: &str| u64::from_str_radix(flag(name)?, 16).ok();
     Some(Registers {
         gs_base: u64::from_str_radix(base, 16).ok()?,
         privilege: flag("CPL=")?.parse().ok()?,
         instruction: u64::from_str_radix(flag("RIP=").or_else(|| flag("EIP="))?, 16).ok()?,
-        cr3: u64::from_str_radix(flag("CR3=")?, 16).ok()?,
+        cr3: word("CR3=")?,
+        cr0: word("CR0=")?,
+        cr4: word("CR4=")?,
+        efer: word("EFER=")?,
         is_halted: flag("HLT=")? == "1",
     })
 }
@@ -51,10 +61,12 @@ mod tests {
         FS =0000 0000000000000000 00000000 00000000\r\n\
         GS =0000 ffff800083dd8000 00000000 00000000\r\n\
         CR0=80010033 CR2=0000000000000000 CR3=000000000259c000 CR4=00000020\r\n\
+        EFER=0000000000000d00\r\n\
         \r\nCPU#1\r\n\
         RIP=0000000000400000 RFL=00000246 [---Z-P-] CPL=3 II=0 A20=1 SMM=0 HLT=0\r\n\
         GS =0000 0000100000200000 00000000 00000000\r\n\
-        CR0=80010033 CR2=0000000000000000 CR3=0000000000001000 CR4=00000020\r\n";
+        CR0=80010033 CR2=0000000000000000 CR3=0000000000001000 CR4=00000020\r\n\
+        EFER=0000000000000d00\r\n";
 
     #[test]
     fn every_cpu_is_read() {
@@ -64,6 +76,9 @@ mod tests {
             privilege: 0,
             instruction: 0xffff_ffff_8020_0064,
             cr3: 0x259_c000,
+            cr0: 0x8001_0033,
+            cr4: 0x20,
+            efer: 0xd00,
             is_halted: true,
         };
         assert_eq!(cpus[0], idle);
