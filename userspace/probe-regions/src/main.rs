@@ -5,6 +5,7 @@
 #![no_main]
 
 mod churn;
+mod stale;
 
 use userlib::abi::PAGE_SIZE;
 use userlib::abi::percpu::PercpuError;
@@ -24,6 +25,7 @@ const MOST_THREADS: usize = 100;
 
 fn main() -> u64 {
     let mut checks = Checks::new();
+    stale::check(&mut checks);
     for (name, kind) in [
         ("reserved", Kind::Reserved),
         ("dynamic", Kind::Dynamic),
