@@ -3,12 +3,16 @@
 
 use core::arch::asm;
 use core::arch::x86_64::__cpuid_count;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use userlib::abi::window::WINDOW_BASE;
 use userlib::cell::here;
 use userlib::checks::Checks;
 use userlib::machine;
 use userlib::thread::{self, Place, Thread};
+
+/// Threads that have an FS base each.
+const THREADS: usize = 4;
 
 /// Checks everything in this file.
 pub fn check(checks: &mut Checks) {
@@ -42,13 +46,19 @@ fn fs_bases(checks: &mut Checks) {
         thread::spawn(place, move || lost_fs_bases(base))
     });
     let lost = threads.map(|thread| thread.and_then(Thread::join));
-    checks.equal("fs-base-is-kept", lost, [Ok(0); 4]);
+    checks.equal("fs-base-is-kept", lost, [Ok(0); THREADS]);
 }
 
 /// How often another FS base was found than the one that was set.
 fn lost_fs_bases(base: u64) -> u64 {
     // SAFETY: every CPU has FSGSBASE (asked above), and nothing in this program uses FS.
     unsafe { asm!("wrfsbase {}", in(reg) base, options(nomem, nostack, preserves_flags)) };
+    // All at once, so that they follow each other on a CPU.
+    static STARTED: AtomicU64 = AtomicU64::new(0);
+    STARTED.fetch_add(1, Ordering::SeqCst);
+    while STARTED.load(Ordering::SeqCst) < THREADS as u64 {
+        thread::yield_now();
+    }
     let mut lost = 0;
     for _ in 0..200 {
         thread::yield_now();
