@@ -23,7 +23,7 @@ pub use error::{AllocateError, ReleaseError, SetupError};
 use lists::Lists;
 pub use stats::AllocatorStats;
 
-use crate::{Chunk, Damage, FreeRule, MAX_CHUNK_PAGES, PAGE_SIZE, Slots};
+use crate::{Chunk, Damage, FreeRule, MAX_CHUNK_PAGES, MIN_UNIT_SIZE, PAGE_SIZE, Slots};
 
 /// Below so many empty pages balancing is wanted (K7).
 pub const EMPTY_PAGES_LOW: isize = 2;
@@ -93,11 +93,12 @@ impl<'m, B: Backing<'m>, const CHUNKS: usize> Allocator<'m, B, CHUNKS> {
     ///
     /// [`SetupError::BadRoom`], [`SetupError::BadUnit`].
     pub fn new(setup: AllocatorSetup<'m>, backing: B) -> Result<Self, SetupError> {
-        let (unit_size, page) = (setup.unit_size, PAGE_SIZE as usize);
+        let (unit_size, pages) = (setup.unit_size, setup.unit_size / PAGE_SIZE as usize);
         if CHUNKS == 0 || CHUNKS >= usize::from(u16::MAX) {
             return Err(SetupError::BadRoom { chunks: CHUNKS });
         }
-        if unit_size == 0 || !unit_size.is_multiple_of(page) || unit_size / page > MAX_CHUNK_PAGES {
+        let is_whole = unit_size.is_multiple_of(PAGE_SIZE as usize) && unit_size >= MIN_UNIT_SIZE as usize;
+        if !is_whole || pages > MAX_CHUNK_PAGES || pages < setup.dynamic.pages() {
             return Err(SetupError::BadUnit { unit_size });
         }
         let mut allocator = Self {

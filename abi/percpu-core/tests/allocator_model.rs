@@ -1,92 +1,16 @@
 //! The allocator over a backing that keeps its own ledger and may run out of frames, chunks or storage:
 //! areas never overlap, stand on frames, and every frame and chunk comes back. `verify` after each step.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use ledger::{CHUNKS, FIRST_PAGES, Ledger, Whole, allocator, storage};
 use percpu_core::{
-    AllocateError, Allocator, AllocatorSetup, AreaNeed, AreaOf, AreaRequest, Backing, Chunk, ChunkId,
-    ChunkStorage, FreeError, FreeRule, Hints, NoFrames, PageRange, Part, Reach, ReleaseError, Request,
-    SetupError, UnitPart,
+    AllocateError, Allocator, AllocatorSetup, AreaNeed, AreaOf, AreaRequest, Chunk, ChunkId, FreeError,
+    FreeRule, Part, Reach, ReleaseError, Request, SetupError, UnitPart,
 };
 use proptest::prelude::*;
 
-const UNIT_PAGES: usize = 16;
-const FIRST_PAGES: usize = 5;
-const CHUNKS: usize = 5;
-
-/// Which pages have frames, and how many may still have.
-#[derive(Default)]
-struct Ledger {
-    places: BTreeSet<ChunkId>,
-    frames: BTreeSet<(ChunkId, usize)>,
-    limit: usize,
-}
-
-fn storage(pages: usize) -> ChunkStorage<'static> {
-    let words = vec![0; ChunkStorage::words(pages)].leak();
-    let blocks = vec![Hints::default(); pages].leak();
-    ChunkStorage::split(words, blocks, pages).expect("enough")
-}
-
-impl Backing<'static> for Ledger {
-    fn create(&mut self, chunk: ChunkId) -> Option<ChunkStorage<'static>> {
-        assert!(self.places.insert(chunk), "{chunk:?} is named twice");
-        Some(storage(UNIT_PAGES))
-    }
-
-    fn destroy(&mut self, chunk: ChunkId, _: ChunkStorage<'static>) {
-        assert!(self.places.remove(&chunk));
-        assert!(
-            self.frames.iter().all(|(owner, _)| *owner != chunk),
-            "{chunk:?} still has frames"
-        );
-    }
-
-    fn populate(&mut self, chunk: ChunkId, pages: PageRange) -> Result<(), NoFrames> {
-        assert!(self.places.contains(&chunk));
-        if self.frames.len() + pages.count > self.limit {
-            return Err(NoFrames);
-        }
-        for page in pages.first..pages.first + pages.count {
-            assert!(
-                self.frames.insert((chunk, page)),
-                "page {page} is populated twice"
-            );
-        }
-        Ok(())
-    }
-
-    fn depopulate(&mut self, chunk: ChunkId, pages: PageRange) {
-        for page in pages.first..pages.first + pages.count {
-            assert!(self.frames.remove(&(chunk, page)), "page {page} has no frame");
-        }
-    }
-
-    fn flush(&mut self, chunk: ChunkId) {
-        assert!(self.places.contains(&chunk));
-    }
-}
-
-type Whole = Allocator<'static, Ledger, CHUNKS>;
-
-fn allocator(limit: usize) -> Whole {
-    let part = |offset: usize, pages: usize| {
-        let size = pages * 4096;
-        Chunk::first(storage(pages), UnitPart { offset, size }).expect("a whole part")
-    };
-    let setup = AllocatorSetup {
-        unit_size: UNIT_PAGES * 4096,
-        first_pages: FIRST_PAGES,
-        reserved: Some(part(4096, 1)),
-        dynamic: part(8192, 3),
-        rule: FreeRule::Corrected,
-    };
-    let ledger = Ledger {
-        limit,
-        ..Ledger::default()
-    };
-    Allocator::new(setup, ledger).expect("room for chunks")
-}
+mod ledger;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -240,21 +164,24 @@ fn each_refusal_has_its_name() {
 }
 
 #[test]
-fn a_unit_of_half_a_page_is_refused() {
-    let setup = AllocatorSetup {
-        unit_size: 2048,
-        first_pages: 1,
-        reserved: None,
-        dynamic: Chunk::first(
-            storage(1),
-            UnitPart {
-                offset: 0,
-                size: 4096,
-            },
-        )
-        .expect("a page"),
-        rule: FreeRule::Corrected,
+fn a_unit_that_cannot_be_is_refused() {
+    let refusal = |unit_size, dynamic_pages: usize| {
+        let size = dynamic_pages * 4096;
+        let part = UnitPart { offset: 0, size };
+        let setup = AllocatorSetup {
+            unit_size,
+            first_pages: dynamic_pages,
+            reserved: None,
+            dynamic: Chunk::first(storage(dynamic_pages), part).expect("whole pages"),
+            rule: FreeRule::Corrected,
+        };
+        Allocator::<_, CHUNKS>::new(setup, Ledger::default()).err()
     };
-    let refusal = Allocator::<_, CHUNKS>::new(setup, Ledger::default()).err();
-    assert_eq!(refusal, Some(SetupError::BadUnit { unit_size: 2048 }));
+    assert_eq!(refusal(32_768, 8), None);
+    for (unit_size, dynamic_pages) in [(32_768, 9), (28_672, 1), (34_816, 1), (0, 1), (1 << 33, 1)] {
+        assert_eq!(
+            refusal(unit_size, dynamic_pages),
+            Some(SetupError::BadUnit { unit_size })
+        );
+    }
 }

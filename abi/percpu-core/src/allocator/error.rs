@@ -35,8 +35,8 @@ pub enum SetupError {
         /// Chunks that there is room for.
         chunks: usize,
     },
-    /// The unit is no whole number of pages, or none, or above
-    /// [`MAX_CHUNK_PAGES`](crate::MAX_CHUNK_PAGES).
+    /// The unit is no whole number of pages, or less than [`MIN_UNIT_SIZE`](crate::MIN_UNIT_SIZE), or
+    /// more than [`MAX_CHUNK_PAGES`](crate::MAX_CHUNK_PAGES), or the dynamic part is longer (E3).
     BadUnit {
         /// Bytes of a unit.
         unit_size: usize,

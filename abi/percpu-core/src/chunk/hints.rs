@@ -130,7 +130,7 @@ impl Hints {
     /// Of two equally long runs the one with the better aligned start becomes the contig run.
     fn offer_equal(&mut self, run: Run) {
         let start = run.start;
-        if self.contig_start != 0 && is_better_aligned(start, self.contig_start) {
+        if is_better_aligned(start, self.contig_start) {
             self.contig_start = start;
             if start < self.scan_start && self.contig > self.scan {
                 self.scan = 0;
@@ -146,7 +146,7 @@ impl Hints {
     }
 }
 
-/// 0 is aligned to everything.
+/// 0 is aligned to everything, so nothing is better aligned than 0.
 pub(super) const fn is_better_aligned(start: u32, than: u32) -> bool {
     start.trailing_zeros() > than.trailing_zeros()
 }

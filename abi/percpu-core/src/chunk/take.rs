@@ -109,7 +109,7 @@ impl Chunk<'_> {
 }
 
 /// The first fit that lies within a run. `skipped` becomes the longest run that was too short; of
-/// equally long ones the best aligned, if the one remembered does not start at 0. Terminates: the search
+/// equally long ones the best aligned. Terminates: the search
 /// goes on behind a taken bit.
 fn first_fit(areas: &[u64], need: AreaNeed, within: Run, skipped: &mut Run) -> Option<Run> {
     let mut from = within.start;
@@ -125,7 +125,7 @@ fn first_fit(areas: &[u64], need: AreaNeed, within: Run, skipped: &mut Run) -> O
             return Some(fit);
         }
         let (length, longest) = (taken - start, skipped.len());
-        let is_better = skipped.start != 0 && is_better_aligned(start, skipped.start);
+        let is_better = is_better_aligned(start, skipped.start);
         if length > longest || (length == longest && is_better) {
             *skipped = Run::new(start, taken);
         }
