@@ -216,19 +216,20 @@ proptest! {
 
 #[test]
 fn storage_that_is_too_small_is_refused() {
-    let (mut words, mut blocks) = ([0; ChunkStorage::words(2)], [Hints::default(); 2]);
-    let expected = ChunkError::StorageTooSmall {
-        words: ChunkStorage::words(3),
+    let (mut words, mut blocks) = ([0; ChunkStorage::words(3)], [Hints::default(); 3]);
+    let needed = ChunkStorage::words(3);
+    let expected = Some(ChunkError::StorageTooSmall {
+        words: needed,
         hints: 3,
-    };
+    });
     assert_eq!(
-        ChunkStorage::split(&mut words, &mut blocks, 3).err(),
-        Some(expected)
+        ChunkStorage::split(&mut words, &mut blocks[..2], 3).err(),
+        expected
     );
-    assert_eq!(
-        ChunkStorage::split(&mut words, &mut blocks, 0).err(),
-        Some(ChunkError::NoPages)
-    );
+    let too_few = &mut words[..needed - 1];
+    assert_eq!(ChunkStorage::split(too_few, &mut blocks, 3).err(), expected);
+    let nothing = ChunkStorage::split(&mut words, &mut blocks, 0).err();
+    assert_eq!(nothing, Some(ChunkError::NoPages));
     let storage = ChunkStorage::split(&mut words, &mut blocks, 2).unwrap();
-    assert_eq!(Chunk::new(storage, 3).err(), Some(expected));
+    assert_eq!(Chunk::new(storage, 3).err(), expected);
 }
