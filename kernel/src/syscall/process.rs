@@ -57,6 +57,8 @@ pub fn wait(caller: Running, words: &[u64; 9]) {
         Object::Thread(thread) => thread.ending.wait(waiter),
         _ => Some(waiter),
     };
+    // A CPU that idles must not keep what it waited for.
+    drop(ending);
     match waiter {
         Some(waiter) => schedule::switch_to(waiter),
         None => schedule::dispatch(),
