@@ -1,34 +1,12 @@
 //! Where units lie once the memory of all groups is there, and when that is too far apart.
 
 use percpu_core::{
-    AllocInfo, CpuId, GroupSpan, LOCAL_DISTANCE, PlaceError, REMOTE_DISTANCE, ShapeError, Sizes, UnitOffset,
-    exceeds_three_quarters, max_distance,
+    AllocInfo, CpuId, GroupSpan, PlaceError, ShapeError, Sizes, UnitOffset, exceeds_three_quarters,
+    max_distance,
 };
 
-const MIB: u64 = 1 << 20;
-const USUAL: Sizes = Sizes {
-    static_size: 180_224,
-    reserved_size: 8_192,
-    dyn_size: 28_672,
-    atom_size: 2 * MIB,
-};
-
-/// CPUs numbered through, so many on each node.
-fn on_nodes(sizes: &Sizes, per_node: &[usize]) -> AllocInfo {
-    let nodes: Vec<usize> = per_node
-        .iter()
-        .enumerate()
-        .flat_map(|(node, cpus)| std::iter::repeat_n(node, *cpus))
-        .collect();
-    let distance = |a: CpuId, b: CpuId| {
-        if nodes[a.index()] == nodes[b.index()] {
-            LOCAL_DISTANCE
-        } else {
-            REMOTE_DISTANCE
-        }
-    };
-    AllocInfo::build(sizes, (0..nodes.len() as u16).map(CpuId::new), distance).expect("a shape")
-}
+mod shapes;
+use shapes::{MIB, USUAL, on_nodes};
 
 fn offsets(info: &AllocInfo) -> Vec<u64> {
     info.cpus()

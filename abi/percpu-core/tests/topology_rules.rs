@@ -56,7 +56,7 @@ fn ids_that_the_apic_cannot_name_are_left_out() {
         .x2apic(255, ENABLED)
         .x2apic(300, ENABLED)
         .x2apic(u32::MAX, ENABLED);
-    // A placeholder: id 255 in an 8-bit entry means nobody. Not worth a word.
+    // Id 255 in an 8-bit entry of a CPU that is not enabled means nobody: no complaint.
     let tables = Tables {
         madt: madt.local_apic(255, 0).done(),
         ..Tables::default()

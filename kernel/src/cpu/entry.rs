@@ -1,4 +1,5 @@
-//! Every border between user and kernel mode: entry stubs, exit, and the words they need of this CPU.
+//! Every border between user and kernel mode: what the stubs call, and the words they need of this CPU.
+//! The stubs' instructions stand in `stubs.rs`; the rules that both follow stand here.
 //!
 //! **Entry.** A thread's registers are pushed straight into its own [`Frame`]: `frame_top` is the end of the
 //! current thread's frame, for the syscall stub as for the CPU (TSS.rsp0). Then the stub continues on the
