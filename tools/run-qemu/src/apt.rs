@@ -117,7 +117,8 @@ pub fn install(packages: &[&str]) -> Result<()> {
     try_once().map_err(|error| Failure::missing(format!("{error}; {}", by_hand())))
 }
 
-fn update() -> Result<()> {
+/// Fetch apt's package lists, which may be older than what the archive has.
+pub fn update() -> Result<()> {
     say("fetching apt's package lists");
     run(privileged().arg("update"))
 }

@@ -108,6 +108,16 @@ fn install_debian() -> Result<()> {
         return Err(nothing_found());
     }
     say(format!("no compiler here has a core for {TARGET}"));
+    apt::install(&DEBIAN_PACKAGES)?;
+    if debian_version().is_some() {
+        return Ok(());
+    }
+    // Package lists of another day may know an older compiler only: its successor comes as a security update.
+    let (major, minor) = OLDEST;
+    say(format!(
+        "the compiler that came is older than {major}.{minor}, which is needed"
+    ));
+    apt::update()?;
     apt::install(&DEBIAN_PACKAGES)
 }
 
