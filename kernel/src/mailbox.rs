@@ -64,7 +64,7 @@ struct Flush {
 
 per_cpu! {
     /// A CPU waits for its own request before it makes another, so one place for each CPU is enough.
-    static MAILBOX: Once<ArrayQueue<Arc<Flush>>> = Once::new();
+    static MAILBOX: Once<ArrayQueue<Arc<Flush>>> = Once::new(), read_mostly;
 }
 
 /// Makes every CPU that may hold translations of this page table forget them. No lock is held here.

@@ -7,12 +7,14 @@ use core::arch::asm;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use crate::boot::first_chunk;
 use crate::console::print_last_words;
 use crate::cpu::frame::Frame;
 use crate::debug_exit::{self, Verdict};
 
 static PANICKED: AtomicBool = AtomicBool::new(false);
 const MAX_DEPTH: usize = 24;
+const PAGE_FAULT: u64 = 14;
 
 // Where lints run, std has the one panic handler.
 #[cfg_attr(target_os = "none", panic_handler)]
@@ -61,8 +63,27 @@ pub fn on_exception(frame: &Frame) -> ! {
         frame.r14,
         frame.r15,
     ));
+    if vector == PAGE_FAULT {
+        print_fault_address(crate::cpu::fault_address());
+    }
     print_return_addresses(frame.rbp);
     panic!("exception {vector} at {rip:#x}");
+}
+
+/// A stray pointer into another CPU's memory is told as what it is.
+fn print_fault_address(address: u64) {
+    match first_chunk::percpu_address(address) {
+        Some(found) => print_last_words(format_args!(
+            "panic: {address:#x} is a per-CPU variable of cpu {}, {:#x} on the boot CPU\n",
+            found.cpu, found.canonical
+        )),
+        None => match first_chunk::per_cpu_ptr_to_phys(address) {
+            Some(physical) => print_last_words(format_args!(
+                "panic: {address:#x} is per-CPU memory, physical {physical:#x}\n"
+            )),
+            None => print_last_words(format_args!("panic: page fault at {address:#x}\n")),
+        },
+    }
 }
 
 fn print_registers() {

@@ -24,7 +24,7 @@ per_cpu! {
     /// Threads that are ready to run here.
     static QUEUE: Lock<VecDeque<Parked>> = Lock::new(VecDeque::new());
     /// The thread that runs here.
-    static CURRENT: Cell<Option<Parked>> = Cell::new(None);
+    static CURRENT: Cell<Option<Parked>> = Cell::new(None), hot;
     /// The address space whose page table is loaded here; none for the kernel's own.
     static LOADED: Cell<Option<Arc<Space>>> = Cell::new(None);
     /// Set before the queue is looked at for the last time, so that whoever queues later sends an interrupt.

@@ -1,36 +1,42 @@
-//! The first chunk: every possible CPU's unit, in memory of its own node, as Linux makes it on x86.
+//! The first chunk: every possible CPU's unit, as Linux makes it.
 //!
 //! Shape and placement are `percpu_core`'s; the builders find memory for them: `embed` in the physical map,
 //! `page` in a range of its own, page by page; for a single CPU `up` leaves static variables where they are.
-//! Here one of them is chosen, and its units are filled.
+//! Here one of them is chosen, and what it built is kept for all who ask where a unit is.
 
+mod address;
 mod checks;
 mod embed;
+mod facts;
+#[expect(unsafe_code, reason = "fills the units before any CPU uses them")]
+mod fill;
 mod page;
+mod report;
+#[expect(unsafe_code, reason = "reads the time stamp counter")]
+mod stopwatch;
+#[expect(unsafe_code, reason = "names the linker's symbols")]
+mod template;
 mod up;
 
 use alloc::vec::Vec;
-use core::fmt;
-use core::ops::Range;
 
-use percpu_core::{AllocInfo, CpuId, Group, MAX_CPUS, PAGE_SIZE, Topology};
+use percpu_core::{AllocInfo, CpuId, MAX_CPUS, PAGE_SIZE, SpareRange, Topology};
 
-use super::options::{self, Builder, Options};
+use super::accounting;
+use super::options::{self, Builder, Options, Setup};
 use crate::log;
 use crate::memory::PHYSICAL_OFFSET;
 use crate::memory::frame::{self, PhysicalFrame};
-use crate::percpu::DELTA;
 use crate::sync::Once;
+use stopwatch::Stopwatch;
+
+pub use address::{per_cpu_ptr_to_phys, percpu_address};
+pub use fill::check_no_write_was_lost;
 
 /// Why a builder gave up, in Linux's numbers.
 type Errno = i32;
 const NO_MEMORY: Errno = -12;
 const INVALID: Errno = -22;
-
-unsafe extern "C" {
-    static __per_cpu_start: u8;
-    static __per_cpu_end: u8;
-}
 
 /// A range of pages within each unit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,7 +51,11 @@ struct FirstChunk {
     info: AllocInfo,
     /// Address of the lowest unit.
     base: u64,
+    /// From there to the end of the group that starts highest.
+    max_distance: u64,
     backing: Backing,
+    why: Why,
+    cost: Cost,
 }
 
 /// What the units' addresses stand for.
@@ -58,6 +68,28 @@ enum Backing {
     Pages(Vec<PhysicalFrame>),
 }
 
+/// Why this builder and no other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Why {
+    /// Nothing else was asked for.
+    Default,
+    /// It was named on the command line.
+    Named,
+    /// There is one possible CPU, and nothing was asked for.
+    OneCpu,
+    /// Embedding was refused, with this number.
+    Refused(Errno),
+}
+
+/// Time stamps that building took: instructions, where the machine counts them.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    /// Shape, memory, checks, and giving back what is spare.
+    building: u64,
+    /// Clearing the units and copying the template.
+    filling: u64,
+}
+
 static FIRST_CHUNK: Once<FirstChunk> = Once::new();
 
 /// Builds it. From here on [`delta_of`] and the others answer.
@@ -67,34 +99,67 @@ pub fn build(topology: &Topology, options: &Options) {
         topology.cpu_count(),
         topology.node_count()
     );
-    let chunk = FIRST_CHUNK.call_once(|| choose(topology, options));
-    checks::check(chunk, topology, options);
-    chunk.info.cpus().for_each(|cpu| chunk.fill(cpu));
-    chunk.give_back_spare();
-    chunk.report(topology);
+    let chunk = FIRST_CHUNK.call_once(|| {
+        let mut building = Stopwatch::start();
+        let mut chunk = choose(topology, options);
+        checks::check(&chunk, topology, options);
+        building.stop();
+        let mut filling = Stopwatch::start();
+        chunk.info.cpus().for_each(|cpu| chunk.fill(cpu));
+        filling.stop();
+        building.go_on();
+        chunk
+            .spare_ranges()
+            .for_each(|(start, bytes)| frame::free_range(start, bytes));
+        building.stop();
+        chunk.cost = Cost {
+            building: building.ticks(),
+            filling: filling.ticks(),
+        };
+        chunk
+    });
+    if options.setup_test == "lost-write" {
+        fill::lose_a_write();
+    }
+    accounting::balance(topology);
+    chunk.report(topology, options);
+    if options.facts {
+        chunk.print_facts(topology, options);
+    }
 }
 
-/// Embedded unless pages were asked for or embedding fails (D3, D4); one CPU needs no copy (U1).
+/// Embedded unless pages were asked for or embedding fails (D3, D4, D9); one CPU needs no copy (U1).
 fn choose(topology: &Topology, options: &Options) -> FirstChunk {
-    let is_up = match options.percpu_alloc {
-        Builder::Up => true,
-        Builder::Auto => topology.cpu_count() == 1,
-        Builder::Embed | Builder::Page => false,
-    };
-    if is_up {
-        return up::build(options).unwrap_or_else(|_| panic!("Failed to allocate memory for percpu areas."));
+    let (builder, is_alone) = (options.percpu_alloc, topology.cpu_count() == 1);
+    if builder == Builder::Up || builder == Builder::Auto && is_alone {
+        let built = up::build(topology, options);
+        return built.unwrap_or_else(|_| panic!("Failed to allocate memory for percpu areas."));
     }
-    if options.percpu_alloc != Builder::Page {
-        match embed::build(topology, options) {
-            Ok(chunk) => return chunk,
-            Err(error) => log!(
-                "percpu: {} allocator failed ({error}), falling back to page size",
-                options.percpu_alloc.name()
-            ),
+    if builder == Builder::Page {
+        return single_pages(topology, options, Why::Named);
+    }
+    match (embed::build(topology, options), options.percpu_setup) {
+        (Ok(chunk), _) => chunk,
+        (Err(_), Setup::Generic) => panic!("Failed to initialize percpu areas."),
+        (Err(error), Setup::X86) => {
+            let name = builder.name();
+            log!("percpu: {name} allocator failed ({error}), falling back to page size");
+            single_pages(topology, options, Why::Refused(error))
         }
     }
-    let built = page::build(topology, options);
+}
+
+fn single_pages(topology: &Topology, options: &Options, why: Why) -> FirstChunk {
+    let built = page::build(topology, options, why);
     built.unwrap_or_else(|error| panic!("cannot initialize percpu area (err={error})"))
+}
+
+/// Tells once that a CPU's own node cannot serve it, as Linux does (M2).
+fn tell_if_memoryless(topology: &Topology, cpu: CpuId) {
+    let node = topology.node_of_cpu(cpu).expect("a possible CPU");
+    if !topology.has_memory(node) {
+        log!("percpu: cpu {cpu} has no node {node} or node-local memory");
+    }
 }
 
 /// This CPU's GS base: its unit's address minus the template's, or 0 where the template is the copy.
@@ -109,6 +174,14 @@ pub fn unit_frame(cpu: CpuId, page: u64) -> PhysicalFrame {
     let pages = chunk().info.size_sum() / PAGE_SIZE;
     assert!(page < pages, "page {page} of a unit with {pages}");
     chunk().frame(cpu, page)
+}
+
+/// Every frame that the first chunk holds, unit by unit.
+pub fn frames() -> impl Iterator<Item = PhysicalFrame> {
+    let chunk = chunk();
+    let pages = chunk.frames_of_unit();
+    let pages_of = move |cpu| (0..pages).map(move |page| chunk.frame(cpu, page));
+    chunk.info.cpus().flat_map(pages_of)
 }
 
 /// The pages for static parts of programs.
@@ -138,15 +211,17 @@ fn kernel_part(info: &AllocInfo, options: &Options) -> u64 {
     options.percpu_kernel.min(info.dyn_size() - PAGE_SIZE)
 }
 
+/// The CPUs that took part are known only now.
+pub fn report_online(options: &Options) {
+    if options.facts {
+        facts::print_online();
+    }
+}
+
 fn chunk() -> &'static FirstChunk {
     FIRST_CHUNK
         .get()
         .expect("the first chunk is built before any CPU uses it")
-}
-
-/// Link addresses of the template.
-fn template() -> Range<u64> {
-    (&raw const __per_cpu_start) as u64..(&raw const __per_cpu_end) as u64
 }
 
 impl FirstChunk {
@@ -169,89 +244,27 @@ impl FirstChunk {
         }
     }
 
+    /// Frames that each unit keeps: single pages were allocated for the whole unit (P2).
+    fn frames_of_unit(&self) -> u64 {
+        let bytes = match self.backing {
+            Backing::Pages(_) => self.info.unit_size(),
+            Backing::Linear | Backing::Template => self.info.size_sum(),
+        };
+        bytes / PAGE_SIZE
+    }
+
     fn delta(&self, cpu: CpuId) -> u64 {
         match self.backing {
             Backing::Template => 0,
-            _ => self.unit(cpu).wrapping_sub(template().start),
+            _ => self.unit(cpu).wrapping_sub(template::range().start),
         }
     }
 
-    /// Copies the template and tells the unit its own delta. What is the template has both.
-    fn fill(&self, cpu: CpuId) {
-        if let Backing::Template = self.backing {
-            return;
-        }
-        let unit = self.unit(cpu);
-        let delta = self.delta(cpu);
-        // SAFETY: 1. the unit is memory of this file's, mapped, zeroed, larger than the template, and no CPU
-        // uses it yet. 2. DELTA lies in the template, so its copy lies in the unit.
-        unsafe {
-            (unit as *mut u8)
-                .copy_from_nonoverlapping(&raw const __per_cpu_start, self.info.static_size() as usize);
-            DELTA.at(delta).cast_mut().write(delta);
-        }
-    }
-
-    /// Filler units and tails (M5). Single pages were allocated for what they are used for.
-    fn give_back_spare(&self) {
-        if let Backing::Linear = self.backing {
-            for spare in self.info.spare_ranges() {
-                frame::free_range(self.base - PHYSICAL_OFFSET + spare.offset, spare.size);
-            }
-        }
-    }
-
-    fn report(&self, topology: &Topology) {
-        let template = template();
-        match self.backing {
-            Backing::Linear => log!("percpu: {}", self.info.embed_report()),
-            Backing::Pages(_) => log!("percpu: {}", self.info.page_report()),
-            Backing::Template => {
-                let (dynamic, unit) = (self.info.dyn_size(), self.info.unit_size());
-                log!("percpu: UP, the template is the copy, s0 r0 d{dynamic} u{unit}")
-            }
-        }
-        log!("percpu: template {:#x}-{:#x}", template.start, template.end);
-        for (index, group) in self.info.groups().enumerate() {
-            log!(
-                "percpu: group {index} base_offset {:#x} units{}",
-                group.base_offset(),
-                Units(group)
-            );
-        }
-        for cpu in self.info.cpus() {
-            let apic = topology.apic_id(cpu).expect("a possible CPU").get();
-            let node = topology.node_of_cpu(cpu).expect("a possible CPU");
-            log!(
-                "percpu: cpu {cpu} apic {apic} node {node} unit_base {:#x} phys {:#x} gs_base {:#x}",
-                self.unit(cpu),
-                self.frame(cpu, 0).address(),
-                self.delta(cpu)
-            );
-            let pages = self.info.size_sum() / PAGE_SIZE;
-            let is_remote = |page: &u64| {
-                let there = topology.node_of_address(self.frame(cpu, *page).address());
-                there.is_some_and(|there| there != node)
-            };
-            match (0..pages).filter(is_remote).count() as u64 {
-                0 => {}
-                remote if remote == pages => {
-                    log!("percpu: cpu {cpu}: no memory on its node, its unit is remote")
-                }
-                remote => log!("percpu: cpu {cpu}: little memory on its node, {remote} pages are remote"),
-            }
-        }
-    }
-}
-
-/// ` 0 1 -`: what each unit of a group is for.
-struct Units<'a>(Group<'a>);
-
-impl fmt::Display for Units<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.cpu_map().try_for_each(|unit| match unit {
-            Some(cpu) => write!(f, " {cpu}"),
-            None => write!(f, " -"),
-        })
+    /// Filler units and tails, by physical address and bytes (M5). Of single pages none is spare.
+    fn spare_ranges(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let is_embedded = matches!(self.backing, Backing::Linear);
+        let ranges = is_embedded.then(|| self.info.spare_ranges());
+        let physical = |spare: SpareRange| (self.base - PHYSICAL_OFFSET + spare.offset, spare.size);
+        ranges.into_iter().flatten().map(physical)
     }
 }

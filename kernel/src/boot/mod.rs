@@ -1,9 +1,9 @@
 //! From the boot door to the first program.
 
+pub mod accounting;
 mod elf;
 #[expect(unsafe_code, reason = "reads firmware tables where firmware says they are")]
 pub mod firmware;
-#[expect(unsafe_code, reason = "fills units through the physical map")]
 pub mod first_chunk;
 pub mod info;
 #[expect(unsafe_code, reason = "reads the boot module where the loader put it")]

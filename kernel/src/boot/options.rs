@@ -1,17 +1,18 @@
 //! The boot command line: words the kernel knows, as values. Others are for init, which gets all of it.
 
-use core::str;
+mod line;
+mod size;
 
 use abi::window::DEFAULT_STRIDE;
-use percpu_core::PAGE_SIZE;
+
+pub use line::{command_line, keep};
 
 use crate::log;
 use crate::memory::kernel_map::PER_CPU_AREA_SIZE;
 use crate::sync::Once;
+use size::Rule;
 
-const MAX_LENGTH: usize = 2048;
 const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
 
 /// Who builds the first chunk (D1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,13 +40,37 @@ impl Builder {
     }
 }
 
+/// How the first chunk is set up. Linux decides this when it is compiled, by architecture.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Setup {
+    /// As on x86: large-page atoms, groups by node, memory of each CPU's node; single pages if that fails.
+    X86,
+    /// As where nothing is known of nodes (D9): one group in page atoms, memory from anywhere.
+    Generic,
+}
+
+/// Which distances between CPUs make groups.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Distance {
+    /// 10 on one node, 20 otherwise, as Linux does on x86 (T2).
+    Node,
+    /// What the SLIT says.
+    Slit,
+}
+
 /// What the command line asks of the kernel. Sizes in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Who builds the first chunk.
     pub percpu_alloc: Builder,
+    /// How it is set up.
+    pub percpu_setup: Setup,
+    /// Which distances make groups.
+    pub percpu_distance: Distance,
     /// Groups of an embedded first chunk may lie apart by three quarters of this, at most (M4).
     pub percpu_span_limit: u64,
+    /// Static part of each unit, at least; behind the template it is zero. For tests of large ones.
+    pub percpu_static: u64,
     /// Reserved part of each unit: static parts of programs. Linux has 8 KiB; page-grained parts need more.
     pub percpu_reserve: u64,
     /// Dynamic part of each unit, at least. Linux's default.
@@ -56,6 +81,12 @@ pub struct Options {
     pub window_stride: u64,
     /// Which check of the first chunk is to fail; none if empty.
     pub setup_test: &'static str,
+    /// Log what Linux logs at debug level too.
+    pub debug: bool,
+    /// Log the first chunk for programs to read.
+    pub facts: bool,
+    /// End well once the first chunk is there.
+    pub first_chunk_only: bool,
     /// Panic once the first chunk is there.
     pub panic_test: bool,
     /// End by a triple fault once the first chunk is there.
@@ -68,47 +99,25 @@ pub struct Options {
 
 const DEFAULTS: Options = Options {
     percpu_alloc: Builder::Auto,
+    percpu_setup: Setup::X86,
+    percpu_distance: Distance::Node,
     percpu_span_limit: PER_CPU_AREA_SIZE,
+    percpu_static: 0,
     percpu_reserve: 128 * KIB,
     percpu_dynamic: 28 * KIB,
     percpu_kernel: 16 * KIB,
     window_stride: DEFAULT_STRIDE,
     setup_test: "",
+    debug: false,
+    facts: false,
+    first_chunk_only: false,
     panic_test: false,
     triple_fault_test: false,
     hang_test: false,
     log_windows: false,
 };
 
-/// A sensible upper limit: a unit this large still fits into every stride's window.
-const MAX_PART: u64 = 64 * MIB;
-
-struct Line {
-    bytes: [u8; MAX_LENGTH],
-    length: usize,
-}
-
-static LINE: Once<Line> = Once::new();
 static OPTIONS: Once<Options> = Once::new();
-
-/// Keeps the command line: where it lies now is no one's later. Called by the boot door, if at all.
-pub fn keep(text: &[u8]) {
-    LINE.call_once(|| {
-        let mut line = Line {
-            bytes: [0; MAX_LENGTH],
-            length: text.len().min(MAX_LENGTH),
-        };
-        line.bytes[..line.length].copy_from_slice(&text[..line.length]);
-        line
-    });
-}
-
-/// The command line, up to the first byte that is not UTF-8.
-#[must_use]
-pub fn command_line() -> &'static str {
-    let bytes = LINE.get().map_or(&[][..], |line| &line.bytes[..line.length]);
-    str::from_utf8(bytes).unwrap_or_else(|error| str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or(""))
-}
 
 /// The options. Read, checked and complained about at the first call.
 pub fn options() -> &'static Options {
@@ -117,6 +126,7 @@ pub fn options() -> &'static Options {
         command_line()
             .split_ascii_whitespace()
             .for_each(|word| options.take(word));
+        options.check_builder();
         options.check_parts();
         options
     })
@@ -125,22 +135,41 @@ pub fn options() -> &'static Options {
 impl Options {
     fn take(&mut self, word: &'static str) {
         match word.split_once('=') {
-            Some(("percpu_alloc", value)) => self.choose_builder(value),
-            Some(("setup_test", name)) => self.setup_test = name,
-            Some(("percpu_span_limit", value)) => set(&mut self.percpu_span_limit, word, value, is_limit),
-            Some(("percpu_reserve", value)) => set(&mut self.percpu_reserve, word, value, is_part),
-            Some(("percpu_dynamic", value)) => set(&mut self.percpu_dynamic, word, value, is_part),
-            Some(("percpu_kernel", value)) => set(&mut self.percpu_kernel, word, value, is_part),
-            Some(("window_stride", value)) => set(&mut self.window_stride, word, value, is_stride),
-            None => match word {
-                "percpu_alloc" => log!("options: Malformed early option 'percpu_alloc'"),
-                "panic_test" => self.panic_test = true,
-                "triple_fault_test" => self.triple_fault_test = true,
-                "hang_test" => self.hang_test = true,
-                "log_windows" => self.log_windows = true,
-                _ => {}
-            },
-            Some(_) => {}
+            Some((name, value)) => self.set(name, value),
+            None => self.switch(word),
+        }
+    }
+
+    fn set(&mut self, name: &str, value: &'static str) {
+        match name {
+            "percpu_alloc" => self.choose_builder(value),
+            "percpu_setup" => choose(&mut self.percpu_setup, name, value, &SETUPS),
+            "percpu_distance" => choose(&mut self.percpu_distance, name, value, &DISTANCES),
+            "percpu_span_limit" => number(&mut self.percpu_span_limit, name, value, size::LIMIT),
+            "percpu_static" => number(&mut self.percpu_static, name, value, size::PART),
+            "percpu_reserve" => number(&mut self.percpu_reserve, name, value, size::PART),
+            "percpu_dynamic" => number(&mut self.percpu_dynamic, name, value, size::SOME_PART),
+            "percpu_kernel" => number(&mut self.percpu_kernel, name, value, size::SOME_PART),
+            "window_stride" => number(&mut self.window_stride, name, value, size::STRIDE),
+            "setup_test" => self.setup_test = value,
+            // Words without our prefix may be init's.
+            _ if name.starts_with("percpu_") => log!("options: unknown option {name}, ignored"),
+            _ => {}
+        }
+    }
+
+    fn switch(&mut self, word: &str) {
+        match word {
+            "percpu_alloc" => log!("options: Malformed early option 'percpu_alloc'"),
+            "debug" => self.debug = true,
+            "facts" => self.facts = true,
+            "first_chunk_only" => self.first_chunk_only = true,
+            "panic_test" => self.panic_test = true,
+            "triple_fault_test" => self.triple_fault_test = true,
+            "hang_test" => self.hang_test = true,
+            "log_windows" => self.log_windows = true,
+            _ if word.starts_with("percpu_") => log!("options: {word} without a value, ignored"),
+            _ => {}
         }
     }
 
@@ -151,6 +180,14 @@ impl Options {
             "page" => self.percpu_alloc = Builder::Page,
             "up" => self.percpu_alloc = Builder::Up,
             _ => log!("percpu: unknown allocator {name} specified"),
+        }
+    }
+
+    /// The generic set-up has no page mode, as Linux where none is compiled in.
+    fn check_builder(&mut self) {
+        if (self.percpu_setup, self.percpu_alloc) == (Setup::Generic, Builder::Page) {
+            log!("percpu: unknown allocator page specified");
+            self.percpu_alloc = Builder::Auto;
         }
     }
 
@@ -169,39 +206,26 @@ impl Options {
     }
 }
 
-fn set(slot: &mut u64, word: &str, value: &str, accept: fn(u64) -> Option<u64>) {
-    match size(value).and_then(accept) {
-        Some(size) => *slot = size,
-        None => log!("options: {word} makes no sense, default {slot}"),
+const SETUPS: [(&str, Setup); 2] = [("x86", Setup::X86), ("generic", Setup::Generic)];
+const DISTANCES: [(&str, Distance); 2] = [("node", Distance::Node), ("slit", Distance::Slit)];
+
+fn choose<T: Copy>(slot: &mut T, name: &str, value: &str, choices: &[(&str, T); 2]) {
+    match choices.iter().find(|(choice, _)| *choice == value) {
+        Some((_, chosen)) => *slot = *chosen,
+        None => log!(
+            "options: {name}={value} makes no sense: {} or {}",
+            choices[0].0,
+            choices[1].0
+        ),
     }
 }
 
-/// Parts end at page borders.
-fn is_part(size: u64) -> Option<u64> {
-    (1..=MAX_PART)
-        .contains(&size)
-        .then(|| size.next_multiple_of(PAGE_SIZE))
-}
-
-fn is_limit(size: u64) -> Option<u64> {
-    (size > 0).then_some(size)
-}
-
-fn is_stride(size: u64) -> Option<u64> {
-    (size.is_power_of_two() && (2 * MIB..=1024 * MIB).contains(&size)).then_some(size)
-}
-
-/// A number, decimal or `0x…`, with K, M or G behind it.
-fn size(text: &str) -> Option<u64> {
-    let (digits, shift) = match text.as_bytes().last()? {
-        b'K' | b'k' => (&text[..text.len() - 1], 10),
-        b'M' | b'm' => (&text[..text.len() - 1], 20),
-        b'G' | b'g' => (&text[..text.len() - 1], 30),
-        _ => (text, 0),
-    };
-    let number = match digits.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16),
-        None => digits.parse(),
-    };
-    number.ok()?.checked_mul(1 << shift)
+fn number(slot: &mut u64, name: &str, value: &str, rule: Rule) {
+    match size::size(value).filter(|number| (rule.accepts)(*number)) {
+        Some(number) => *slot = number,
+        None => log!(
+            "options: {name}={value} makes no sense: {}; default {slot}",
+            rule.words
+        ),
+    }
 }

@@ -48,7 +48,7 @@ per_cpu! {
         stack_top: Cell::new(0),
         user_gs: Cell::new(0),
         scratch: Cell::new(0),
-    };
+    }, hot;
     /// NMIs that this CPU has seen.
     static NMI_COUNT: Cell<u64> = Cell::new(0);
 }

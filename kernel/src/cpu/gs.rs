@@ -19,7 +19,7 @@ use crate::percpu::DELTA;
 
 per_cpu! {
     /// Which CPU this is.
-    static THIS_CPU: Cell<u16> = Cell::new(0);
+    static THIS_CPU: Cell<u16> = Cell::new(0), hot;
 }
 
 /// Makes this CPU `cpu`: from here on per-CPU variables work, and only from here on.

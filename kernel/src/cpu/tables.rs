@@ -28,11 +28,15 @@ const IST_STACKS: u64 = 4;
 const PAGE: u64 = abi::PAGE_SIZE;
 
 per_cpu! {
-    static GDT: UnsafeCell<GlobalDescriptorTable> = UnsafeCell::new(GlobalDescriptorTable::new());
+    /// A page of its own, as in Linux: a program could be allowed to read it, and nothing else would be seen.
+    static GDT: GdtPage = GdtPage(UnsafeCell::new(GlobalDescriptorTable::new())), page_aligned;
     static TSS: UnsafeCell<TaskStateSegment> = UnsafeCell::new(TaskStateSegment::new());
     /// The lowest address of this CPU's stacks: the IST stacks, and the kernel stack above them.
-    static STACKS: AtomicU64 = AtomicU64::new(0);
+    static STACKS: AtomicU64 = AtomicU64::new(0), read_mostly;
 }
+
+#[repr(align(4096))]
+struct GdtPage(UnsafeCell<GlobalDescriptorTable>);
 
 /// One gate: SDM volume 3, section 6.14.1.
 #[derive(Clone, Copy)]
@@ -74,7 +78,7 @@ pub fn load() {
     let base = STACKS.local().load(Ordering::Acquire);
     // SAFETY: these are this CPU's own copies; nothing else refers to them before they are loaded, and
     // afterwards only `set_interrupt_stack` writes one word of the TSS.
-    let (gdt, tss) = unsafe { (&mut *GDT.local().get(), &mut *TSS.local().get()) };
+    let (gdt, tss) = unsafe { (&mut *GDT.local().0.get(), &mut *TSS.local().get()) };
     for index in 1..=IST_STACKS {
         tss.interrupt_stack_table[index as usize - 1] = VirtAddr::new(ist_top(base, index));
     }

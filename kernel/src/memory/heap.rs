@@ -5,13 +5,14 @@
 
 use core::alloc::Layout;
 
+use arrayvec::ArrayVec;
 use percpu_core::{NodeId, PAGE_SIZE};
 use talc::base::Talc;
 use talc::base::binning::Binning;
 use talc::source::Source;
 use talc::{DefaultBinning, TalcLock, min_first_heap_size};
 
-use super::frame;
+use super::{PhysicalRange, frame};
 use crate::sync::Lock;
 
 const PIECE: usize = 2 << 20;
@@ -20,6 +21,17 @@ const OVERHEAD: usize = 256;
 
 #[global_allocator]
 static HEAP: TalcLock<Lock<()>, Frames> = TalcLock::new(Frames);
+
+/// How many pieces are remembered: those of boot.
+const REMEMBERED: usize = 16;
+
+/// The first pieces.
+static PIECES: Lock<ArrayVec<PhysicalRange, REMEMBERED>> = Lock::new(ArrayVec::new_const());
+
+/// The first pieces that the heap took, for those who count frames at boot.
+pub fn pieces() -> ArrayVec<PhysicalRange, REMEMBERED> {
+    PIECES.lock().clone()
+}
 
 /// The frame pool as a source of heap memory.
 #[derive(Debug)]
@@ -39,6 +51,11 @@ unsafe impl Source for Frames {
         };
         let piece = take(needed.max(PIECE)).or_else(|_| take(needed));
         let (first, bytes) = piece.map_err(|_| ())?;
+        let start = first.address();
+        let _ = PIECES.lock().try_push(PhysicalRange {
+            start,
+            end: start + bytes as u64,
+        });
         // SAFETY: these frames are mapped, writable, and now the heap's alone, for ever.
         unsafe { talc.claim(first.pointer(), bytes) }
             .map(|_| ())

@@ -97,6 +97,24 @@ pub fn map_per_cpu_area(frames: &[PhysicalFrame]) {
     }
 }
 
+/// Every frame that is a table of it.
+pub fn each_table(visit: &mut dyn FnMut(PhysicalFrame)) {
+    visit(PhysicalFrame::from_address(kernel_root()));
+    // SAFETY: 1. `initialize` made it, and it is never given back.
+    each_below(unsafe { Table::at(kernel_root()) }, 4, visit);
+}
+
+fn each_below(at: Table, level: u32, visit: &mut dyn FnMut(PhysicalFrame)) {
+    for index in 0..table::ENTRIES {
+        if level > 1
+            && let Some(next) = at.next(index)
+        {
+            visit(table::frame_of(at.read(index)));
+            each_below(next, level - 1, visit);
+        }
+    }
+}
+
 fn map_physical(pml4: Table, end: u64, local_apic: u64) {
     for physical in (0..end).step_by(LARGE_PAGE as usize) {
         let address = PHYSICAL_OFFSET + physical;

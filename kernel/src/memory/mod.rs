@@ -5,7 +5,7 @@ pub mod address_space;
 #[expect(unsafe_code, reason = "clears frames through the physical map")]
 pub mod frame;
 #[expect(unsafe_code, reason = "gives frames to the heap")]
-mod heap;
+pub mod heap;
 #[expect(unsafe_code, reason = "replaces the page table that the kernel runs on")]
 pub mod kernel_map;
 #[expect(

@@ -1,9 +1,10 @@
 //! The command line, and what it asks for.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use run_qemu::{Core, Machine, Result, Watch, parse_memory, parse_nodes};
+use run_qemu::{Core, Machine, Result, Watch, facts, parse_memory, parse_nodes};
 
 const AFTER: &str = "\
 Exit status:
@@ -20,6 +21,7 @@ Exit status:
 Examples:
   cargo run-qemu                               4 CPUs on 2 nodes, the program `counter`
   cargo run-qemu --cpus 8 --nodes 3+5          unequal nodes
+  cargo run-qemu --facts facts.json            what the kernel built, for tools
   cargo run-qemu --append panic_test           see what a panic looks like
   cargo run-qemu counter -- -d int -D qemu.log more arguments for QEMU";
 
@@ -62,6 +64,10 @@ pub struct Options {
     #[arg(long)]
     icount: bool,
 
+    /// Store what the kernel built as JSON: sizes, groups, units, ranges given back, frames of each node
+    #[arg(long, value_name = "FILE")]
+    pub facts: Option<PathBuf>,
+
     /// End the machine after this time, counted from QEMU's start [default: 120; none with --gdb]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     time_limit: Option<u64>,
@@ -94,7 +100,7 @@ impl Options {
         let machine = Machine {
             memory: parse_memory(&self.memory)?,
             cpu: self.cpu.clone(),
-            append: self.append.clone(),
+            append: self.append(),
             icount: self.icount,
             gdb: self.gdb,
             extra: self.qemu.clone(),
@@ -102,6 +108,15 @@ impl Options {
         };
         machine.memory_of_nodes()?;
         Ok(machine)
+    }
+
+    /// The kernel's command line, with the word that asks for facts.
+    fn append(&self) -> String {
+        match (&self.facts, self.append.as_str()) {
+            (None, append) => append.into(),
+            (Some(_), "") => facts::WORD.into(),
+            (Some(_), append) => format!("{append} {}", facts::WORD),
+        }
     }
 
     /// How it is watched.
@@ -130,6 +145,13 @@ mod tests {
         let options = Options::try_parse_from(line).unwrap();
         assert_eq!(options.programs, ["counter:3", "counter"]);
         assert_eq!(options.machine().unwrap().extra, ["-d", "int"]);
+    }
+
+    #[test]
+    fn facts_are_asked_for_on_the_kernels_command_line() {
+        let line = ["run-qemu", "--append", "debug", "--facts", "facts.json"];
+        let options = Options::try_parse_from(line).unwrap();
+        assert_eq!(options.machine().unwrap().append, "debug facts");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod child;
 mod compile;
 mod elf;
 mod environment;
+pub mod facts;
 mod machine;
 mod module;
 mod programs;

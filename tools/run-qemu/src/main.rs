@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use cli::Options;
 use run_qemu::{
-    Binaries, BootFiles, Machine, Prepared, Qemu, Result, Status, Transcript, Workspace, asked, flush, say,
+    Binaries, BootFiles, Machine, Prepared, Qemu, Result, Status, Transcript, Workspace, asked, facts, flush,
+    say,
 };
 
 fn main() -> ExitCode {
@@ -30,6 +31,9 @@ fn run(options: &Options) -> Result<Status> {
         println!("{}", command_line(&workspace, &machine)?);
         return Ok(Status::Ok);
     }
+    if let Some(file) = &options.facts {
+        facts::check(file)?;
+    }
     let prepared = Prepared::new(workspace, options.core)?;
     if machine.gdb {
         let kernel = prepared.binary("kernel");
@@ -39,7 +43,20 @@ fn run(options: &Options) -> Result<Status> {
         ));
     }
     let transcript = prepared.boot(&machine, &runs, options.watch())?;
-    Ok(report(&transcript, &prepared.symbolise(&transcript)))
+    let status = report(&transcript, &prepared.symbolise(&transcript));
+    match options
+        .facts
+        .as_ref()
+        .map(|file| facts::store(&transcript.lines, file))
+    {
+        // How the run ended says more.
+        Some(Err(failure)) if status != Status::Ok => {
+            eprintln!("run-qemu: {failure}");
+            Ok(status)
+        }
+        Some(stored) => stored.map(|()| status),
+        None => Ok(status),
+    }
 }
 
 /// What a person would type. The launcher itself adds a control channel, and starts the CPUs over it.

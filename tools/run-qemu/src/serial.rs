@@ -1,8 +1,11 @@
 //! Reading QEMU's two streams while it runs, so that it never waits for us.
 
 use std::io::{Read, Write};
+use std::mem;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+
+use crate::facts;
 
 /// The serial line, cut into lines. The channel closes when QEMU closes the stream.
 pub fn lines(stream: Option<impl Read + Send + 'static>, echo: bool) -> Receiver<String> {
@@ -30,9 +33,10 @@ pub fn text(stream: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
 fn forward(mut stream: impl Read, echo: bool, sender: &Sender<String>) {
     let mut buffer = [0; 4096];
     let mut pending = Vec::new();
+    let mut shown = Shown::default();
     while let Ok(count @ 1..) = stream.read(&mut buffer) {
         if echo {
-            show(&buffer[..count]);
+            show(&shown.of(&buffer[..count]));
         }
         pending.extend_from_slice(&buffer[..count]);
         while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
@@ -51,6 +55,51 @@ fn give(sender: &Sender<String>, line: &[u8]) {
     let _ = sender.send(line.trim_end_matches(['\n', '\r']).to_string());
 }
 
+/// What of the stream people see: all but lines that are meant for programs.
+#[derive(Default)]
+struct Shown {
+    /// The line's beginning, as long as it may still turn out to be either.
+    undecided: Vec<u8>,
+    decision: Decision,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Decision {
+    #[default]
+    Open,
+    Show,
+    Hide,
+}
+
+impl Shown {
+    fn of(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut shown = Vec::with_capacity(bytes.len());
+        for byte in bytes {
+            match self.decision {
+                Decision::Show => shown.push(*byte),
+                Decision::Hide => {}
+                Decision::Open => self.decide(*byte, &mut shown),
+            }
+            if *byte == b'\n' {
+                self.decision = Decision::Open;
+            }
+        }
+        shown
+    }
+
+    fn decide(&mut self, byte: u8, shown: &mut Vec<u8>) {
+        self.undecided.push(byte);
+        let prefix = facts::PREFIX.as_bytes();
+        if self.undecided == prefix {
+            self.undecided.clear();
+            self.decision = Decision::Hide;
+        } else if !prefix.starts_with(&self.undecided) {
+            shown.append(&mut mem::take(&mut self.undecided));
+            self.decision = Decision::Show;
+        }
+    }
+}
+
 /// Characters appear as they come: a machine that hangs in the middle of a line shows where.
 fn show(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
@@ -61,6 +110,19 @@ fn show(bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_for_programs_is_not_shown() {
+        let said = b"facs\nfacts: cpu {}\r\nfacts\nfacts : x\n facts: y\nfacts: z\nfa";
+        for piece in 1..said.len() {
+            let mut shown = Shown::default();
+            let seen: Vec<u8> = said.chunks(piece).flat_map(|bytes| shown.of(bytes)).collect();
+            assert_eq!(
+                seen, b"facs\nfacts\nfacts : x\n facts: y\n",
+                "in pieces of {piece}"
+            );
+        }
+    }
 
     #[test]
     fn lines_lose_their_ends_and_the_last_needs_none() {

@@ -45,7 +45,7 @@ impl Facts {
         Facts {
             groups: info.group_count(),
             is_up: matches!(chunk.backing, Backing::Template),
-            template: template().start,
+            template: template::range().start,
             base: chunk.base,
             static_size: info.static_size(),
             size_sum: info.size_sum(),

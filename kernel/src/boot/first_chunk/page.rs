@@ -7,17 +7,18 @@ use alloc::vec::Vec;
 
 use percpu_core::{AllocInfo, LOCAL_DISTANCE, NodeId, PAGE_SIZE, Sizes, Topology};
 
-use super::{Backing, Errno, FirstChunk, INVALID, NO_MEMORY, kernel_part, template};
+use super::{
+    Backing, Cost, Errno, FirstChunk, INVALID, NO_MEMORY, Why, kernel_part, tell_if_memoryless, template,
+};
 use crate::boot::options::Options;
 use crate::log;
 use crate::memory::frame::{self, PhysicalFrame};
 use crate::memory::kernel_map::{self, PER_CPU_AREA, PER_CPU_AREA_SIZE};
 
 /// The chunk, mapped, its units not filled yet. After an error every frame is free again.
-pub fn build(topology: &Topology, options: &Options) -> Result<FirstChunk, Errno> {
-    let template = template();
+pub fn build(topology: &Topology, options: &Options, why: Why) -> Result<FirstChunk, Errno> {
     let sizes = Sizes {
-        static_size: template.end - template.start,
+        static_size: template::static_size(options),
         reserved_size: options.percpu_reserve,
         dyn_size: 0,
         atom_size: PAGE_SIZE,
@@ -45,7 +46,10 @@ pub fn build(topology: &Topology, options: &Options) -> Result<FirstChunk, Errno
     Ok(FirstChunk {
         info,
         base: PER_CPU_AREA,
+        max_distance: bytes,
         backing: Backing::Pages(frames),
+        why,
+        cost: Cost::default(),
     })
 }
 
@@ -56,9 +60,10 @@ fn allocate(info: &AllocInfo, topology: &Topology) -> Result<Vec<PhysicalFrame>,
     let count = info.unit_count() * pages as usize;
     frames.try_reserve_exact(count).map_err(|_| NO_MEMORY)?;
     for cpu in info.cpus() {
+        tell_if_memoryless(topology, cpu);
         let node = topology.node_of_cpu(cpu).unwrap_or(NodeId::FIRST);
         for _ in 0..pages {
-            let Ok(frame) = frame::allocate_near(node) else {
+            let Ok(frame) = frame::take_near(node) else {
                 log!("percpu: failed to allocate 4K page for cpu{cpu}");
                 frames.into_iter().for_each(frame::free);
                 return Err(NO_MEMORY);

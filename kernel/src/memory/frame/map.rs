@@ -1,0 +1,188 @@
+//! Which frames are free: the bitmap, and where each node's part of it lies.
+
+use core::array;
+use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use percpu_core::{MAX_NODES, NodeId, PAGE_SIZE, Topology};
+
+use super::{CEILING, POOLS, PhysicalFrame, Pool};
+use crate::log;
+use crate::memory::PhysicalRange;
+
+const MAX_SPANS: usize = 192;
+
+/// Free memory of one node at boot, in frame numbers.
+#[derive(Clone, Copy, Default)]
+pub struct Span {
+    pub node: NodeId,
+    pub first: u64,
+    pub end: u64,
+}
+
+/// What never changes after boot.
+pub struct Frames {
+    bitmap: &'static [AtomicU64],
+    spans: [Span; MAX_SPANS],
+    span_count: usize,
+    pub topology: &'static Topology,
+}
+
+/// A frame's bit in its word.
+pub fn bit(frame: u64) -> u64 {
+    1 << (frame % 64)
+}
+
+fn ceiling() -> u64 {
+    CEILING.load(Ordering::Relaxed) / PAGE_SIZE
+}
+
+impl Frames {
+    /// No frame yet, and a bitmap for all.
+    pub fn new(bitmap: &'static [AtomicU64], topology: &'static Topology) -> Frames {
+        Frames {
+            bitmap,
+            spans: [Span::default(); MAX_SPANS],
+            span_count: 0,
+            topology,
+        }
+    }
+
+    /// Splits a usable range at the borders of nodes. What no node claims is node 0's.
+    pub fn add_by_node(&mut self, range: PhysicalRange) {
+        let mut start = range.start;
+        while start < range.end {
+            let borders = self
+                .topology
+                .memory_ranges()
+                .iter()
+                .flat_map(|range| [range.base, range.end()]);
+            let borders = borders.map(|border| border.next_multiple_of(PAGE_SIZE));
+            let end = borders.filter(|border| *border > start).fold(range.end, u64::min);
+            self.add(Span {
+                node: self.node_of(start),
+                first: start / PAGE_SIZE,
+                end: end / PAGE_SIZE,
+            });
+            start = end;
+        }
+    }
+
+    fn add(&mut self, span: Span) {
+        match self.spans.get_mut(self.span_count) {
+            Some(slot) => {
+                *slot = span;
+                self.span_count += 1;
+            }
+            None => log!(
+                "frames: no room to remember {:#x} frames, they stay unused",
+                span.end - span.first
+            ),
+        }
+    }
+
+    pub fn node_of(&self, address: u64) -> NodeId {
+        self.topology.node_of_address(address).unwrap_or(NodeId::FIRST)
+    }
+
+    pub fn spans(&self) -> &[Span] {
+        &self.spans[..self.span_count]
+    }
+
+    pub fn spans_of(&self, node: NodeId) -> impl Iterator<Item = Span> + Clone + '_ {
+        self.spans().iter().copied().filter(move |span| span.node == node)
+    }
+
+    pub fn word(&self, frame: u64) -> &AtomicU64 {
+        &self.bitmap[frame as usize / 64]
+    }
+
+    /// All nodes, `node` first, then by distance from it.
+    pub fn nearest_first(&self, node: NodeId) -> impl Iterator<Item = NodeId> + use<> {
+        let count = self.topology.node_count();
+        let mut nodes: [NodeId; MAX_NODES] = array::from_fn(|index| NodeId::new(index as u16));
+        nodes[..count]
+            .sort_unstable_by_key(|other| (*other != node, self.topology.distance(node, *other), *other));
+        nodes.into_iter().take(count)
+    }
+
+    pub fn take_one(&self, node: NodeId) -> Option<PhysicalFrame> {
+        let mut pool = POOLS.get(node.index())?.lock();
+        if pool.free == 0 {
+            return None;
+        }
+        let next = pool.next;
+        let found = self
+            .first_in(node, next..u64::MAX)
+            .or_else(|| self.first_in(node, 0..next))?;
+        self.take(&mut pool, found..found + 1);
+        pool.next = found + 1;
+        Some(PhysicalFrame(found * PAGE_SIZE))
+    }
+
+    fn first_in(&self, node: NodeId, within: Range<u64>) -> Option<u64> {
+        let within = within.start..within.end.min(ceiling());
+        self.spans_of(node).find_map(|span| {
+            let range = span.first.max(within.start)..span.end.min(within.end);
+            self.first_matching(range, true)
+        })
+    }
+
+    pub fn take_many(&self, node: NodeId, count: u64, align: u64, lowest: u64) -> Option<PhysicalFrame> {
+        let mut pool = POOLS.get(node.index())?.lock();
+        let found = self.spans_of(node).find_map(|span| {
+            let end = span.end.min(ceiling());
+            let mut candidate = span.first.max(lowest).next_multiple_of(align);
+            while candidate + count <= end {
+                match self.first_matching(candidate..candidate + count, false) {
+                    None => return Some(candidate),
+                    Some(used) => candidate = (used + 1).next_multiple_of(align),
+                }
+            }
+            None
+        })?;
+        self.take(&mut pool, found..found + count);
+        Some(PhysicalFrame(found * PAGE_SIZE))
+    }
+
+    /// How many frames of a node are free, by their bits.
+    pub fn count_free(&self, node: NodeId) -> u64 {
+        let is_free = |frame: &u64| self.word(*frame).load(Ordering::Relaxed) & bit(*frame) != 0;
+        let frames = self.spans_of(node).flat_map(|span| span.first..span.end);
+        frames.filter(is_free).count() as u64
+    }
+
+    /// The first frame of the range that is free, or that is not.
+    fn first_matching(&self, range: Range<u64>, free: bool) -> Option<u64> {
+        let mut frame = range.start;
+        while frame < range.end {
+            let word = self.word(frame).load(Ordering::Relaxed);
+            let matching = if free { word } else { !word } & (u64::MAX << (frame % 64));
+            if matching != 0 {
+                let found = frame / 64 * 64 + u64::from(matching.trailing_zeros());
+                return (found < range.end).then_some(found);
+            }
+            frame = (frame / 64 + 1) * 64;
+        }
+        None
+    }
+
+    fn take(&self, pool: &mut Pool, range: Range<u64>) {
+        pool.free -= range.end - range.start;
+        for frame in range {
+            self.word(frame).fetch_and(!bit(frame), Ordering::Relaxed);
+        }
+    }
+
+    pub fn give(&self, frame: u64) {
+        let node = self.node_of(frame * PAGE_SIZE);
+        let mut pool = POOLS[node.index()].lock();
+        let before = self.word(frame).fetch_or(bit(frame), Ordering::Relaxed);
+        assert!(
+            before & bit(frame) == 0,
+            "frame {:#x} was free already",
+            frame * PAGE_SIZE
+        );
+        pool.free += 1;
+    }
+}
