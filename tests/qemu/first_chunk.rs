@@ -127,9 +127,9 @@ fn placement(seen: &Witness) -> Result<(), Failed> {
 
 fn nodes(seen: &Witness) -> Result<(), Failed> {
     let topology = topology(&seen.machine)?;
-    let node_of_cpus = seen.machine.node_of_cpus();
     for cpu in &seen.chunk.cpus {
-        let asked = node_of_cpus.get(cpu.apic as usize).copied().map(u64::from);
+        let asked = u32::try_from(cpu.apic)?;
+        let asked = seen.machine.node_of_apic_id(asked).map(u64::from);
         let promise = format!("CPU {} was put on node {asked:?} by the launcher", cpu.cpu);
         check(asked == Some(cpu.node), promise, &seen.transcript)?;
         for byte in [0, seen.chunk.sizes.unit_size - 1] {

@@ -13,13 +13,15 @@ const ATOM_SIZE: u64 = 2 << 20;
 /// The hole for video memory and firmware, in node 0's range but in no memory map.
 const HOLE: std::ops::Range<u64> = 0xa_0000..0x10_0000;
 
-/// The machine as its firmware describes it. APIC ids run through, since all CPUs are cores of one socket.
+/// The machine as its firmware describes it, absent CPUs included.
 pub fn topology(machine: &Machine) -> Result<Topology, String> {
     let wrong = |complaint| format!("the machine makes no topology: {complaint:?}");
     let mut topology = Topology::empty();
     topology.start(ApicId::new(0));
-    for (node, apic) in machine.node_of_cpus().into_iter().zip(0..) {
-        topology.add_cpu(ApicId::new(apic), true).map_err(wrong)?;
+    let cpus = machine.node_of_cpus().into_iter().zip(machine.apic_ids());
+    for ((node, apic), cpu) in cpus.zip(0..) {
+        let present = cpu < machine.cpus();
+        topology.add_cpu(ApicId::new(apic), present).map_err(wrong)?;
         topology
             .add_cpu_affinity(ApicId::new(apic), ProximityDomain::new(node))
             .map_err(wrong)?;
@@ -64,6 +66,7 @@ pub fn plan(machine: &Machine, sizes: &SizeReport) -> Result<AllocInfo, String> 
 mod tests {
     use super::*;
     use percpu_core::CpuId;
+    use run_qemu::Shape;
 
     #[test]
     fn nodes_become_groups() {
@@ -85,6 +88,25 @@ mod tests {
         assert_eq!(topology.node_of_address(0xb_0000), None);
         assert_eq!(
             topology.node_of_address(300 << 20).map(|node| node.get()),
+            Some(1)
+        );
+    }
+
+    #[test]
+    fn absent_cpus_and_sparse_apic_ids_are_part_of_the_topology() {
+        let shape = Shape {
+            nodes: Some("5+5:0".into()),
+            maxcpus: Some(12),
+            topology: Some("2x3x2".into()),
+            ..Shape::default()
+        };
+        let topology = topology(&shape.machine().unwrap()).unwrap();
+        assert_eq!(topology.cpus().len(), 12);
+        assert_eq!(topology.cpu_of(ApicId::new(8)), Some(CpuId::new(6)));
+        assert!(topology.is_present(CpuId::new(9)));
+        assert!(!topology.is_present(CpuId::new(10)));
+        assert_eq!(
+            topology.node_of_cpu(CpuId::new(11)).map(|node| node.get()),
             Some(1)
         );
     }

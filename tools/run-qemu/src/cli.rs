@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use run_qemu::{Core, Machine, Result, Watch, facts, parse_memory, parse_nodes};
+use run_qemu::{Core, Machine, Result, Shape, Watch, facts};
 
 const AFTER: &str = "\
 Exit status:
@@ -22,6 +22,12 @@ Examples:
   cargo run-qemu                               4 CPUs on 2 nodes, the program `counter`
   cargo run-qemu --cpus 8 --nodes 3+5          unequal nodes
   cargo run-qemu --facts facts.json            what the kernel built, for tools
+  cargo run-qemu --nodes 3+0                   a node with memory and no CPU
+  cargo run-qemu --nodes 2:128M+2:0            a node with CPUs and no memory; 128M in all
+  cargo run-qemu --nodes 2+2 --interleave      CPUs 0 and 2 on node 0, CPUs 1 and 3 on node 1
+  cargo run-qemu --distances 10,20/30,10       from node 0 to 1: 20; back: 30
+  cargo run-qemu --cpus 2 --maxcpus 6          room for four CPUs that are not there
+  cargo run-qemu --topology 2x3x2 --nodes 6+6  12 CPUs with gaps in the APIC ids
   cargo run-qemu --append panic_test           see what a panic looks like
   cargo run-qemu counter -- -d int -D qemu.log more arguments for QEMU";
 
@@ -38,13 +44,33 @@ pub struct Options {
     #[arg(long, value_name = "N")]
     cpus: Option<u32>,
 
-    /// CPUs of each NUMA node, in order; memory is dealt evenly, nodes are 20 apart [default: 2+2]
-    #[arg(long, value_name = "A+B+…")]
+    /// CPUs that the machine has room for, present ones included. Those that are not there have the last
+    /// numbers and belong to the last node with CPUs [default: as many as --cpus]
+    #[arg(long, value_name = "N")]
+    maxcpus: Option<u32>,
+
+    /// CPUs of each NUMA node, in order, and its memory if it is not to be an even share: 3+5, 2+0 (memory
+    /// only), 2:128M+2:0 (CPUs only) [default: 2+2]
+    #[arg(long, value_name = "CPUS[:SIZE]+…")]
     nodes: Option<String>,
 
-    /// Memory of the whole machine
-    #[arg(long, value_name = "SIZE", default_value = "512M")]
-    memory: String,
+    /// Deal the CPU numbers to the nodes in turn, as long as each still lacks CPUs
+    #[arg(long)]
+    interleave: bool,
+
+    /// Distances from each node, one row for each, from 10 (local) to 255: 10,20/30,10 [default: none are
+    /// told, and nodes are 20 apart]
+    #[arg(long, value_name = "A,B/C,D")]
+    distances: Option<String>,
+
+    /// Sockets, cores of each and threads of each core; numbers that are no powers of two leave gaps in the
+    /// APIC ids. They multiply to --maxcpus [default: all CPUs are cores of one socket]
+    #[arg(long, value_name = "SxCxT")]
+    topology: Option<String>,
+
+    /// Memory of the whole machine [default: 512M, or the sum if all nodes say theirs]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<String>,
 
     /// QEMU's CPU model; `qemu64` has no FSGSBASE, SMEP or SMAP
     #[arg(long, value_name = "MODEL", default_value = "max")]
@@ -96,18 +122,23 @@ pub struct Options {
 impl Options {
     /// The machine that is asked for.
     pub fn machine(&self) -> Result<Machine> {
-        let nodes = self.nodes.as_deref().map(parse_nodes).transpose()?;
-        let machine = Machine {
-            memory: parse_memory(&self.memory)?,
+        let shape = Shape {
+            cpus: self.cpus,
+            maxcpus: self.maxcpus,
+            nodes: self.nodes.clone(),
+            memory: self.memory.clone(),
+            topology: self.topology.clone(),
+            distances: self.distances.clone(),
+            interleave: self.interleave,
+        };
+        Ok(Machine {
             cpu: self.cpu.clone(),
             append: self.append(),
             icount: self.icount,
             gdb: self.gdb,
             extra: self.qemu.clone(),
-            ..Machine::shaped(self.cpus, nodes)?
-        };
-        machine.memory_of_nodes()?;
-        Ok(machine)
+            ..shape.machine()?
+        })
     }
 
     /// The kernel's command line, with the word that asks for facts.

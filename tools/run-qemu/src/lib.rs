@@ -27,7 +27,7 @@ mod workspace;
 
 pub use boot::{Booted, Prepared};
 pub use compile::Binaries;
-pub use machine::{BootFiles, MEMORY_STEP, MOST_CPUS, Machine, parse_memory, parse_nodes};
+pub use machine::{BootFiles, CpuTopology, MEMORY_STEP, MOST_CPUS, Machine, Shape};
 pub use programs::{Expect, Run, Terms, asked, manifest};
 pub use qemu::Qemu;
 pub use say::{flush, say};

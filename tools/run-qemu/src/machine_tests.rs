@@ -1,4 +1,4 @@
-//! What the argument builder promises: the shape of the SRAT, the CPU count, and who gets which memory.
+//! What the argument builder promises: the shape of the SRAT and the SLIT, the CPUs and their ids.
 
 use super::*;
 
@@ -17,6 +17,16 @@ fn values<'a>(arguments: &'a [String], option: &str) -> Vec<&'a str> {
         .filter(|pair| pair[0] == option)
         .map(|pair| pair[1].as_str())
         .collect()
+}
+
+/// A machine of which only the nodes were said.
+fn shaped(nodes: &str) -> Machine {
+    let nodes = Some(nodes.to_string());
+    let shape = Shape {
+        nodes,
+        ..Shape::default()
+    };
+    shape.machine().unwrap()
 }
 
 #[test]
@@ -48,7 +58,7 @@ fn default_machine_is_four_cpus_on_two_nodes() {
 
 #[test]
 fn unequal_nodes_number_their_cpus_in_order() {
-    let machine = Machine::shaped(Some(8), Some(parse_nodes("3+5").unwrap())).unwrap();
+    let machine = shaped("3+5");
     let line = arguments(&machine);
     assert_eq!(values(&line, "-smp"), ["8"]);
     assert_eq!(
@@ -62,101 +72,106 @@ fn unequal_nodes_number_their_cpus_in_order() {
 }
 
 #[test]
-fn what_was_not_said_is_chosen() {
-    let nodes = |cpus, nodes: Option<&str>| {
-        let nodes = nodes.map(|text| parse_nodes(text).unwrap());
-        Machine::shaped(cpus, nodes).unwrap().nodes
-    };
-    assert_eq!(nodes(None, None), [2, 2]);
-    assert_eq!(nodes(Some(4), None), [2, 2]);
-    assert_eq!(nodes(Some(1), None), [1]);
-    assert_eq!(nodes(Some(6), None), [6]);
-    assert_eq!(nodes(None, Some("1+2+3")), [1, 2, 3]);
-    assert_eq!(nodes(None, Some("2+0")), [2, 0]);
-}
-
-#[test]
 fn a_node_without_cpus_has_memory_only() {
-    let line = arguments(&Machine::shaped(None, Some(vec![1, 0])).unwrap());
+    let machine = shaped("1+0");
     assert_eq!(
-        values(&line, "-numa"),
+        values(&arguments(&machine), "-numa"),
         [
             "node,nodeid=0,cpus=0,memdev=memory0",
             "node,nodeid=1,memdev=memory1"
         ]
     );
+    assert_eq!(machine.node_of_cpus(), [0]);
 }
 
 #[test]
-fn impossible_machines_are_refused() {
-    for (cpus, nodes) in [
-        (Some(4), "3+5"),
-        (Some(9), "3+5"),
-        (None, "0+0"),
-        (None, "200+200"),
-        (Some(1), "4294967295+2"),
-    ] {
-        let refused = Machine::shaped(cpus, Some(parse_nodes(nodes).unwrap()));
-        assert_eq!(refused.unwrap_err().status, crate::Status::Usage, "{nodes}");
-    }
-    assert!(Machine::shaped(Some(0), None).is_err());
-    assert!(Machine::shaped(Some(256), None).is_err());
-    assert!(Machine::shaped(Some(255), None).is_ok());
-    for text in ["", "2+", "2+x", "-1"] {
-        assert!(parse_nodes(text).is_err(), "{text}");
-    }
-    for text in ["", "0", "M", "12K", "1.5G", "99999999999999999999G"] {
-        assert!(parse_memory(text).is_err(), "{text}");
-    }
-}
-
-#[test]
-fn memory_is_dealt_in_steps_of_two_mebibytes() {
-    let shares = |mebibytes: u64, nodes: Vec<u32>| {
-        let machine = Machine {
-            memory: mebibytes << 20,
-            nodes,
-            ..Machine::default()
-        };
-        machine
-            .memory_of_nodes()
-            .map(|shares| shares.iter().map(|share| share >> 20).collect::<Vec<_>>())
-    };
-    assert_eq!(shares(512, vec![2, 2]).unwrap(), [256, 256]);
-    assert_eq!(shares(512, vec![1, 1, 1]).unwrap(), [170, 170, 172]);
-    assert_eq!(shares(4, vec![1, 1]).unwrap(), [2, 2]);
-    assert!(shares(2, vec![1, 1]).is_err());
-    assert!(shares(511, vec![1]).is_err());
-}
-
-#[test]
-#[expect(
-    clippy::single_range_in_vec_init,
-    reason = "a node has a list of ranges, often of one"
-)]
-fn memory_above_the_hole_goes_on_at_four_gibibytes() {
-    let ranges = |memory, nodes| {
-        Machine {
-            memory,
-            nodes,
-            ..Machine::default()
-        }
-        .physical_ranges()
-        .unwrap()
-    };
+fn a_node_without_memory_has_cpus_only() {
+    let machine = shaped("2:0+2:128M");
+    let line = arguments(&machine);
     assert_eq!(
-        ranges(512 << 20, vec![2, 2]),
-        [vec![0..256 << 20], vec![256 << 20..512 << 20]]
-    );
-    let gib = 1u64 << 30;
-    assert_eq!(
-        ranges(4 * gib, vec![2, 2]),
-        [vec![0..2 * gib], vec![4 * gib..6 * gib]]
+        values(&line, "-numa"),
+        ["node,nodeid=0,cpus=0-1", "node,nodeid=1,cpus=2-3,memdev=memory1"]
     );
     assert_eq!(
-        ranges(6 * gib, vec![2, 2]),
-        [vec![0..2 * gib, 4 * gib..5 * gib], vec![5 * gib..8 * gib]],
-        "a node that straddles the hole has two ranges"
+        values(&line, "-object"),
+        ["memory-backend-ram,id=memory1,size=128M"]
+    );
+    assert_eq!(values(&line, "-m"), ["128M"]);
+}
+
+#[test]
+fn interleaved_cpus_go_round_the_nodes() {
+    let machine = Machine {
+        interleave: true,
+        ..shaped("1+0+3")
+    };
+    assert_eq!(machine.node_of_cpus(), [0, 2, 2, 2]);
+    let machine = Machine {
+        interleave: true,
+        absent: 2,
+        ..shaped("3+2")
+    };
+    assert_eq!(machine.node_of_cpus(), [0, 1, 0, 1, 0, 1, 1]);
+    assert_eq!(
+        values(&arguments(&machine), "-numa"),
+        [
+            "node,nodeid=0,cpus=0,cpus=2,cpus=4,memdev=memory0",
+            "node,nodeid=1,cpus=1,cpus=3,cpus=5-6,memdev=memory1"
+        ]
+    );
+}
+
+#[test]
+fn absent_cpus_belong_to_the_last_node_with_cpus() {
+    let machine = Machine {
+        absent: 3,
+        ..shaped("1+1+0")
+    };
+    let line = arguments(&machine);
+    assert_eq!(values(&line, "-smp"), ["2,maxcpus=5"]);
+    assert_eq!(values(&line, "-numa")[1], "node,nodeid=1,cpus=1-4,memdev=memory1");
+    assert_eq!(machine.node_of_cpus(), [0, 1, 1, 1, 1]);
+    assert_eq!((machine.cpus(), machine.possible_cpus()), (2, 5));
+}
+
+#[test]
+fn a_topology_leaves_gaps_in_the_apic_ids() {
+    let topology = |sockets, cores, threads| CpuTopology {
+        sockets,
+        cores,
+        threads,
+    };
+    let machine = Machine {
+        topology: Some(topology(2, 3, 2)),
+        ..shaped("6+6")
+    };
+    assert_eq!(
+        values(&arguments(&machine), "-smp"),
+        ["12,sockets=2,cores=3,threads=2"]
+    );
+    assert_eq!(machine.apic_ids(), [0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13]);
+    assert_eq!(machine.node_of_apic_id(5), Some(0));
+    assert_eq!(machine.node_of_apic_id(8), Some(1));
+    assert_eq!(machine.node_of_apic_id(6), None);
+    assert_eq!(topology(1, 1, 3).apic_id(2), 2);
+    assert_eq!(topology(3, 1, 3).apic_id(8), 10);
+    assert_eq!(Machine::default().apic_ids(), [0, 1, 2, 3]);
+}
+
+#[test]
+fn every_distance_is_told_to_qemu() {
+    let machine = Machine {
+        distances: vec![vec![10, 20], vec![30, 10]],
+        ..shaped("2+2")
+    };
+    assert_eq!(
+        values(&arguments(&machine), "-numa")[2..],
+        [
+            "dist,src=0,dst=0,val=10",
+            "dist,src=0,dst=1,val=20",
+            "dist,src=1,dst=0,val=30",
+            "dist,src=1,dst=1,val=10"
+        ]
     );
 }
 
@@ -176,11 +191,4 @@ fn options_reach_qemu() {
     assert_eq!(values(&line, "-cpu"), ["qemu64"]);
     assert!(line.ends_with(&["-d".into(), "int".into()]));
     assert!(line.contains(&"-s".into()) && line.contains(&"-S".into()));
-}
-
-#[test]
-fn memory_is_read_with_its_unit() {
-    assert_eq!(parse_memory("512M").unwrap(), 512 << 20);
-    assert_eq!(parse_memory("2G").unwrap(), 2 << 30);
-    assert_eq!(parse_memory("64").unwrap(), 64 << 20);
 }

@@ -46,6 +46,59 @@ fn nonsense_is_refused_with_status_2_and_a_hint() {
 }
 
 #[test]
+fn shapes_that_no_machine_has_are_refused_with_the_way_out() {
+    refused(&["--nodes", "2:1K+2"], "2:128M+2:0");
+    refused(&["--nodes", "2:0+2:0"], "at least one node");
+    refused(
+        &["--nodes", "2:128M+2:128M", "--memory", "512M"],
+        "make them agree",
+    );
+    refused(&["--nodes", "2:3M+2"], "2 MiB");
+    refused(
+        &["--nodes", &vec!["1"; 129].join("+"), "--memory", "1G"],
+        "at most 128",
+    );
+    refused(&["--maxcpus", "3"], "already has 4 CPUs");
+    refused(&["--maxcpus", "256"], "255");
+    refused(&["--maxcpus", "some"], "--maxcpus");
+    refused(&["--topology", "2x3"], "2x3x2");
+    refused(&["--topology", "2x0x2"], "at least 1");
+    refused(&["--topology", "2x3x2", "--cpus", "8"], "room for 12");
+    refused(&["--topology", "65x3x1"], "254");
+    refused(&["--distances", "10,20"], "2 row(s) of 2");
+    refused(&["--distances", "10,20/20"], "2 row(s) of 2");
+    refused(&["--distances", "10,20/20,20"], "node 1 is at distance 10");
+    refused(&["--distances", "10,9/20,10"], "from 10 to 255");
+    refused(&["--distances", "10,near/20,10"], "10,20/30,10");
+}
+
+#[test]
+fn every_shape_reaches_qemu() {
+    let line = dry_run(&[
+        "--nodes",
+        "5+5:0+0:64M",
+        "--maxcpus",
+        "12",
+        "--topology",
+        "2x3x2",
+        "--interleave",
+        "--distances",
+        "10,20,30/21,10,31/22,32,10",
+    ]);
+    for part in [
+        "-smp 10,maxcpus=12,sockets=2,cores=3,threads=2 -m 512M",
+        "-object memory-backend-ram,id=memory0,size=448M",
+        "nodeid=0,cpus=0,cpus=2,cpus=4,cpus=6,cpus=8,memdev=memory0",
+        "nodeid=1,cpus=1,cpus=3,cpus=5,cpus=7,cpus=9-11 ",
+        "-object memory-backend-ram,id=memory2,size=64M -numa node,nodeid=2,memdev=memory2",
+        "dist,src=0,dst=2,val=30",
+        "dist,src=2,dst=0,val=22",
+    ] {
+        assert!(line.contains(part), "{part} is missing: {line}");
+    }
+}
+
+#[test]
 fn a_dry_run_prints_one_line_to_paste() {
     let line = dry_run(&[
         "--cpus",
@@ -78,6 +131,11 @@ fn help_tells_the_exit_statuses() {
     assert_eq!(output.status.code(), Some(0));
     for part in [
         "--nodes",
+        "2:128M+2:0",
+        "--maxcpus",
+        "--interleave",
+        "2x3x2",
+        "10,20/30,10",
         "--icount",
         "triple fault",
         "PROGRAM[:ARG]",
