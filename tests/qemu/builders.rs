@@ -2,13 +2,11 @@
 //! chunk of single pages, checked from outside.
 
 use libtest_mimic::{Failed, Trial};
-use percpu_core::{AllocInfo, LOCAL_DISTANCE, Sizes};
 use run_qemu::{Machine, Status, Transcript};
 use selion_tests::{FirstChunk, topology};
 
-use crate::first_chunk::gs_bases;
 use crate::lab::{TIME_LIMIT, boot, check, check_ending, start, with_append};
-use crate::witness::{Witness, four, paged};
+use crate::machines::case;
 
 const PAGE: u64 = 4096;
 const MIB: u64 = 1 << 20;
@@ -17,25 +15,13 @@ const DYNAMIC: u64 = 20 << 10;
 /// Where units of single pages lie: the entry of the PML4 below the kernel image's.
 const AREA: u64 = 0xffff_ff00_0000_0000;
 
-type Check = fn(&Witness) -> Result<(), Failed>;
 type Test = fn() -> Result<(), Failed>;
 
 pub fn trials() -> Vec<Trial> {
-    let page: [(&str, Check); 4] = [
-        ("is_one_group_as_the_host_shapes_it", shape),
-        ("reports_the_line_that_linux_reports", report),
-        ("lies_in_its_own_range", range),
-        ("is_what_every_gs_base_points_to", gs_bases),
-    ];
-    let page =
-        page.map(|(name, check)| Trial::test(format!("builders::page::{name}"), move || check(paged()?)));
-    let others: [(&str, Test); 10] = [
+    let tests: [(&str, Test); 9] = [
         ("page::keeps_every_page_on_its_cpus_node", nodes),
         ("page::ignores_the_size_of_the_dynamic_part", no_dynamic),
         ("page::without_memory_ends_the_boot", no_pages),
-        ("select::an_unknown_name_is_told_and_ignored", unknown),
-        ("select::a_missing_name_is_told_and_ignored", missing),
-        ("select::embed_by_name", embed),
         ("fallback::groups_too_far_apart_become_pages", too_far),
         (
             "fallback::three_quarters_of_the_range_are_accepted",
@@ -43,69 +29,12 @@ pub fn trials() -> Vec<Trial> {
         ),
         ("fallback::what_embedding_took_is_free_again", given_back),
         ("fallback::a_group_without_memory_becomes_pages", no_memory),
+        ("generic::has_no_pages_to_fall_back_to", generic_too_far),
+        ("generic::without_memory_ends_the_boot", generic_without_memory),
     ];
-    let others = others.map(|(name, test)| Trial::test(format!("builders::{name}"), test));
-    page.into_iter().chain(others).collect()
-}
-
-/// One group of all CPUs in the smallest units of single pages.
-fn plan(seen: &FirstChunk, machine: &Machine) -> Result<AllocInfo, String> {
-    let sizes = Sizes {
-        static_size: seen.sizes.static_size,
-        reserved_size: seen.sizes.reserved_size,
-        dyn_size: 0,
-        atom_size: PAGE,
-    };
-    let cpus = topology(machine)?.cpus();
-    AllocInfo::build(&sizes, cpus, |_, _| LOCAL_DISTANCE).map_err(|error| error.to_string())
-}
-
-fn shape(seen: &Witness) -> Result<(), Failed> {
-    let info = plan(&seen.chunk, &seen.machine)?;
-    let planned: Vec<Vec<Option<u64>>> = info
-        .groups()
-        .map(|group| {
-            group
-                .cpu_map()
-                .map(|cpu| cpu.map(|cpu| cpu.get().into()))
-                .collect()
-        })
-        .collect();
-    let reported: Vec<Vec<Option<u64>>> = seen
-        .chunk
-        .groups
-        .iter()
-        .map(|group| group.units.clone())
-        .collect();
-    let promise = format!("groups and units as planned on the host: {planned:?}");
-    check(
-        planned.len() == 1 && planned == reported,
-        promise,
-        &seen.transcript,
-    )
-}
-
-fn report(seen: &Witness) -> Result<(), Failed> {
-    let planned = plan(&seen.chunk, &seen.machine)?.page_report().to_string();
-    let promise = format!("the host reports `{planned}`");
-    check(planned == seen.chunk.embedded, promise, &seen.transcript)
-}
-
-fn range(seen: &Witness) -> Result<(), Failed> {
-    let info = plan(&seen.chunk, &seen.machine)?;
-    for (cpu, reported) in info.cpus().zip(&seen.chunk.cpus) {
-        let expected = AREA + info.unit_offset(cpu).ok_or("a CPU without a unit")?.bytes();
-        let promise = format!("unit_base {expected:#x} for CPU {cpu}");
-        check(reported.unit_base == expected, promise, &seen.transcript)?;
-        let gs_base = expected.wrapping_sub(seen.chunk.template.start);
-        let promise = format!("gs_base {gs_base:#x} for CPU {cpu}: unit base minus template start");
-        check(reported.gs_base == gs_base, promise, &seen.transcript)?;
-    }
-    check(
-        seen.chunk.cpus.len() == info.cpu_count(),
-        "every CPU is reported",
-        &seen.transcript,
-    )
+    tests
+        .map(|(name, test)| Trial::test(format!("builders::{name}"), test))
+        .into()
 }
 
 /// Follows the page table of the running kernel, page by page.
@@ -187,39 +116,6 @@ fn no_pages() -> Result<(), Failed> {
     Ok(())
 }
 
-fn unknown() -> Result<(), Failed> {
-    told_and_embedded(
-        "percpu_alloc=slab",
-        Some("percpu: unknown allocator slab specified"),
-    )
-}
-
-fn missing() -> Result<(), Failed> {
-    told_and_embedded(
-        "percpu_alloc",
-        Some("options: Malformed early option 'percpu_alloc'"),
-    )
-}
-
-fn embed() -> Result<(), Failed> {
-    told_and_embedded("percpu_alloc=embed", None)
-}
-
-fn told_and_embedded(append: &str, complaint: Option<&str>) -> Result<(), Failed> {
-    let (transcript, chunk) = works(append)?;
-    check(
-        chunk.embedded.starts_with("Embedded "),
-        "embedded all the same",
-        &transcript,
-    )?;
-    let said: Vec<&str> = ["unknown allocator", "Malformed", "failed"]
-        .iter()
-        .filter_map(|word| transcript.find(word))
-        .collect();
-    let promise = format!("complaints: {complaint:?}, not {said:?}");
-    check(said == Vec::from_iter(complaint), promise, &transcript)
-}
-
 fn too_far() -> Result<(), Failed> {
     let distance = span_of_four()?;
     for (append, name) in [("", "auto"), ("percpu_alloc=embed", "embed")] {
@@ -241,7 +137,7 @@ fn three_quarters() -> Result<(), Failed> {
     let smallest = (span_of_four()? * 4).div_ceil(3);
     let (transcript, chunk) = works(&format!("percpu_span_limit={smallest}"))?;
     check(
-        chunk.embedded.starts_with("Embedded "),
+        chunk.report.starts_with("Embedded "),
         "just near enough",
         &transcript,
     )?;
@@ -251,7 +147,7 @@ fn three_quarters() -> Result<(), Failed> {
 
 /// From the lowest group's start to the end of the one that starts highest.
 fn span_of_four() -> Result<u64, Failed> {
-    let chunk = &four()?.chunk;
+    let chunk = &case("4_on_2+2").witness()?.chunk;
     let highest = chunk.groups.iter().max_by_key(|group| group.base_offset);
     let highest = highest.ok_or("no group")?;
     Ok(highest.base_offset + highest.units.len() as u64 * chunk.sizes.unit_size)
@@ -296,6 +192,38 @@ fn no_memory() -> Result<(), Failed> {
     )?;
     fell_back("auto", -12, &transcript, &chunk)?;
     as_if_never_tried(&machine, &transcript)
+}
+
+/// It warns and goes on (M4).
+fn generic_too_far() -> Result<(), Failed> {
+    let (transcript, chunk) = works("percpu_setup=generic percpu_span_limit=4K")?;
+    let distance = chunk.place.max_distance;
+    let warning = format!("percpu: max_distance={distance:#x} too large for vmalloc space 0x1000");
+    check(
+        transcript.find(&warning).is_some(),
+        format!("`{warning}`"),
+        &transcript,
+    )?;
+    check(
+        chunk.report.starts_with("Embedded "),
+        "embedded all the same",
+        &transcript,
+    )
+}
+
+fn generic_without_memory() -> Result<(), Failed> {
+    let machine = Machine {
+        memory: 128 * MIB,
+        ..with_append("percpu_setup=generic percpu_reserve=50M")
+    };
+    let transcript = boot(&machine, &["counter"], TIME_LIMIT)?;
+    check_ending(Status::Panic, &transcript)?;
+    let words = "Failed to initialize percpu areas.";
+    check(
+        transcript.find(words).is_some(),
+        format!("`{words}`"),
+        &transcript,
+    )
 }
 
 fn fell_back(name: &str, error: i32, transcript: &Transcript, chunk: &FirstChunk) -> Result<(), Failed> {

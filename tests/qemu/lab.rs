@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
-use run_qemu::{Booted, Machine, Prepared, Status, Transcript, Watch, Workspace, say};
+use run_qemu::{Booted, Machine, Prepared, Status, Transcript, Watch, Workspace, facts, say};
 
 /// Generous, because several machines may share two slow cores.
 pub const TIME_LIMIT: Duration = Duration::from_secs(180);
@@ -24,11 +24,16 @@ pub fn prepared() -> Result<&'static Prepared, Failed> {
 /// Start a machine and hand it over running.
 pub fn start(machine: &Machine, programs: &[&str], time_limit: Duration) -> Result<Booted, Failed> {
     let prepared = prepared()?;
+    // Readers of the first chunk want facts of every machine.
+    let machine = Machine {
+        append: format!("{} {}", machine.append, facts::WORD),
+        ..machine.clone()
+    };
     let watch = Watch {
         echo: false,
         time_limit: Some(time_limit),
     };
-    Ok(prepared.start(machine, &prepared.runs(programs)?, watch)?)
+    Ok(prepared.start(&machine, &prepared.runs(programs)?, watch)?)
 }
 
 /// Boot a machine and watch it to its end.

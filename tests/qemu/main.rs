@@ -12,8 +12,10 @@ mod first_chunk;
 mod isolation;
 mod lab;
 mod launcher;
+mod machines;
 mod moments;
 mod nmi;
+mod options;
 mod placement;
 mod probes;
 mod protection;
@@ -32,6 +34,7 @@ fn main() {
         boots::trials(),
         first_chunk::trials(),
         builders::trials(),
+        options::trials(),
         up::trials(),
         setup_checks::trials(),
         counter::trials(),

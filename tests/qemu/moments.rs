@@ -75,7 +75,7 @@ fn gs_bases(moments: &[Vec<Registers>], run: &Transcript) -> Result<(), Failed> 
                 .get(cpu.apic as usize)
                 .ok_or("an APIC id that QEMU does not have")?;
             let user = WINDOW_BASE + cpu.cpu * DEFAULT_STRIDE;
-            let kernel = cpu.unit_base.wrapping_sub(chunk.template.start);
+            let kernel = cpu.unit_base.wrapping_sub(chunk.place.template_start);
             let right = match outside.privilege {
                 3 => outside.gs_base == user,
                 // The first and the last instructions of the kernel still, or already, have the user's.

@@ -4,7 +4,8 @@
 use libtest_mimic::{Failed, Trial};
 
 use crate::lab::check;
-use crate::witness::{Shared, Witness, four, qemu64};
+use crate::machines::case;
+use crate::witness::Witness;
 
 /// CR0: read-only pages are so for the kernel, too.
 const WRITE_PROTECT: u64 = 1 << 16;
@@ -16,8 +17,8 @@ const NEWER: u64 = 1 << 11 | 1 << 16 | 1 << 20 | 1 << 21;
 const NO_EXECUTE: u64 = 1 << 11;
 
 pub fn trials() -> Vec<Trial> {
-    let shapes: [(&str, Shared, u64); 2] = [("4_on_2+2", four, NEWER), ("qemu64", qemu64, 0)];
-    let each = |(shape, shared, newer): (&str, Shared, u64)| {
+    let each = |(shape, newer): (&'static str, u64)| {
+        let shared = move || case(shape).witness();
         [
             Trial::test(
                 format!("protection::{shape}::no_kernel_page_is_writable_and_executable"),
@@ -28,7 +29,10 @@ pub fn trials() -> Vec<Trial> {
             }),
         ]
     };
-    shapes.into_iter().flat_map(each).collect()
+    [("4_on_2+2", NEWER), ("qemu64", 0)]
+        .into_iter()
+        .flat_map(each)
+        .collect()
 }
 
 fn pages(seen: &Witness) -> Result<(), Failed> {

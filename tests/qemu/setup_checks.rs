@@ -36,18 +36,34 @@ pub fn trials() -> Vec<Trial> {
     let backend = Trial::test("setup_checks::backend", move || {
         stops(&up, "pcpu_verify_alloc_info(ai) < 0", "pcpu-alloc: [0] 0 ")
     });
-    on_four.into_iter().chain([backend]).collect()
+    let group = Trial::test("setup_checks::a_group_without_a_cpu", || {
+        let words = "percpu: failed to initialize, cpu == NR_CPUS in group 0";
+        ends_with(
+            &with_append("setup_test=filler-group"),
+            &[words, LAYOUT.trim_end()],
+        )
+    });
+    let write = Trial::test("setup_checks::a_write_between_copy_and_gs_base", || {
+        let words = "would be lost: after the template was copied, before a GS base was installed";
+        ends_with(&with_append("setup_test=lost-write"), &[words])
+    });
+    on_four.into_iter().chain([backend, group, write]).collect()
 }
 
 fn stops(machine: &Machine, condition: &str, layout: &str) -> Result<(), Failed> {
+    let words = format!("percpu: failed to initialize, {condition}");
+    ends_with(machine, &[&words, layout.trim_end()])
+}
+
+/// Ends by a panic, and these words are said.
+fn ends_with(machine: &Machine, said: &[&str]) -> Result<(), Failed> {
     let transcript = boot(machine, &["counter"], TIME_LIMIT)?;
     check_ending(Status::Panic, &transcript)?;
-    for words in [&format!("percpu: failed to initialize, {condition}"), layout] {
+    said.iter().try_for_each(|words| {
         check(
-            transcript.find(words.trim_end()).is_some(),
+            transcript.find(words).is_some(),
             format!("`{words}`"),
             &transcript,
-        )?;
-    }
-    Ok(())
+        )
+    })
 }

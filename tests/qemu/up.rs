@@ -3,18 +3,16 @@
 use libtest_mimic::{Failed, Trial};
 use run_qemu::{Machine, Status, Transcript};
 
-use crate::lab::{TIME_LIMIT, boot, check, check_ending, start, with_append};
-use crate::witness::idle_registers;
+use crate::lab::{TIME_LIMIT, boot, check, check_ending, with_append};
 
 type Test = fn() -> Result<(), Failed>;
 
 pub fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 6] = [
+    let tests: [(&str, Test); 5] = [
         ("one_possible_cpu_has_no_copy_of_the_template", one_cpu),
         ("a_unit_is_a_power_of_two", power_of_two),
         ("asked_for_leaves_the_other_cpus_out", asked_for),
         ("is_not_taken_when_another_builder_is_named", named),
-        ("has_gs_base_0", gs_base),
         ("without_memory_ends_the_boot", no_memory),
     ];
     tests
@@ -55,18 +53,6 @@ fn named() -> Result<(), Failed> {
         )?;
     }
     Ok(())
-}
-
-fn gs_base() -> Result<(), Failed> {
-    let mut booted = start(&one("hold"), &["counter"], TIME_LIMIT)?;
-    let seen = idle_registers(&mut booted.session);
-    let transcript = booted.session.quit();
-    let seen = seen.map_err(|failed| format!("{}\n{transcript}", failed.message().unwrap_or_default()))?;
-    let in_kernel = seen
-        .first()
-        .is_some_and(|cpu| cpu.privilege == 0 && cpu.gs_base == 0);
-    let promise = format!("GS base 0 in the idling kernel, but QEMU shows {seen:x?}");
-    check(in_kernel, promise, &transcript)
 }
 
 fn no_memory() -> Result<(), Failed> {

@@ -1,19 +1,21 @@
 //! Machines that hold still after boot, looked at from outside, each booted once for all who ask.
 
 use std::ops::Range;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
+use percpu_core::Topology;
 use run_qemu::{Machine, Session, Transcript};
-use selion_tests::{FirstChunk, Page, Registers, mapped, registers};
+use selion_tests::{Cpu, FirstChunk, Page, Registers, mapped, registers};
 
-use crate::lab::{TIME_LIMIT, start, with_append};
+use crate::lab::{TIME_LIMIT, start};
 
 /// The last program's last instructions may still be under way.
 const MOST_LOOKS: u32 = 100;
 const UPPER_HALF: Range<u64> = 1 << 47..1 << 48;
 const PAGE: usize = 4096;
+/// From more CPUs than this on, programs do less.
+const MANY: u32 = 16;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// One machine that holds still after boot, and what was seen of it.
@@ -30,57 +32,40 @@ pub struct Witness {
     pub chunk: FirstChunk,
 }
 
-/// A machine that is booted by the first who asks.
-pub type Shared = fn() -> Result<&'static Witness, Failed>;
-
-pub fn four() -> Result<&'static Witness, Failed> {
-    static WITNESS: OnceLock<Result<Witness, String>> = OnceLock::new();
-    shared(&WITNESS, Machine::default())
-}
-
-pub fn eight() -> Result<&'static Witness, Failed> {
-    static WITNESS: OnceLock<Result<Witness, String>> = OnceLock::new();
-    shared(
-        &WITNESS,
-        Machine {
-            nodes: vec![3, 5],
-            ..Machine::default()
-        },
-    )
-}
-
-pub fn paged() -> Result<&'static Witness, Failed> {
-    static WITNESS: OnceLock<Result<Witness, String>> = OnceLock::new();
-    shared(&WITNESS, with_append("percpu_alloc=page"))
-}
-
-pub fn qemu64() -> Result<&'static Witness, Failed> {
-    static WITNESS: OnceLock<Result<Witness, String>> = OnceLock::new();
-    shared(
-        &WITNESS,
-        Machine {
-            cpu: "qemu64".into(),
-            ..Machine::default()
-        },
-    )
-}
-
-fn shared(
-    witness: &'static OnceLock<Result<Witness, String>>,
-    machine: Machine,
-) -> Result<&'static Witness, Failed> {
-    let made = witness
-        .get_or_init(|| observe(machine).map_err(|failed| failed.message().unwrap_or_default().into()));
-    made.as_ref().map_err(Failed::from)
+impl Witness {
+    /// How many pages of units lie on each node: unit by unit, as far as the facts tell it.
+    pub fn pages_by_node(&self, topology: &Topology) -> Result<Vec<(u64, u64)>, Failed> {
+        let unit = match self.chunk.builder.name.as_str() {
+            "page" => self.chunk.sizes.unit_size,
+            _ => self.chunk.size_sum(),
+        };
+        let node = |cpu: &Cpu| {
+            topology
+                .node_of_address(cpu.phys)
+                .map(|node| u64::from(node.get()))
+        };
+        let units = self
+            .chunk
+            .cpus
+            .iter()
+            .map(|cpu| Some((node(cpu)?, unit / PAGE as u64)));
+        Ok(units.collect::<Option<_>>().ok_or("a unit on no node")?)
+    }
 }
 
 /// Boot with `hold`, look at the registers while everything idles, and end the machine.
-fn observe(machine: Machine) -> Result<Witness, Failed> {
-    let machine = Machine {
+pub fn observe(machine: &Machine) -> Result<Witness, Failed> {
+    let held = Machine {
         append: format!("{} hold", machine.append),
-        ..machine
+        ..machine.clone()
     };
-    let mut booted = start(&machine, &["counter"], TIME_LIMIT)?;
+    // With hundreds of CPUs in two host threads a count is worth a second.
+    let program = if machine.cpus() > MANY {
+        "counter:adds=1000"
+    } else {
+        "counter"
+    };
+    let mut booted = start(&held, &[program], TIME_LIMIT)?;
     let seen = idle_registers(&mut booted.session);
     let seen = seen.and_then(|cpus| Ok((kernel_pages(&mut booted.session, &cpus)?, cpus)));
     let transcript = booted.session.quit();
@@ -88,7 +73,7 @@ fn observe(machine: Machine) -> Result<Witness, Failed> {
         seen.map_err(|failed| format!("{}\n{transcript}", failed.message().unwrap_or_default()))?;
     let chunk = FirstChunk::read(&transcript.lines).map_err(|error| format!("{error}\n{transcript}"))?;
     Ok(Witness {
-        machine,
+        machine: machine.clone(),
         registers,
         kernel_pages,
         chunk,

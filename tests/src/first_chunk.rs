@@ -1,32 +1,66 @@
-//! The kernel's report of its first chunk, as it stands in the boot log.
+//! The kernel's facts about its first chunk, as it tells them to programs.
 
-use std::ops::Range;
+use serde::{Deserialize, Deserializer};
 
-use crate::words::{number, number_after};
+use crate::words::number;
 
-const PREFIX: &str = "percpu: ";
 /// In the report of units made of single pages, behind their number.
 const SINGLE_PAGES: &str = " 4K pages/cpu ";
-const PAGE: u64 = 4096;
+const PREFIX: &str = "percpu: ";
 
-/// Everything that the kernel reports about its first chunk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Everything that the kernel tells about its first chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct FirstChunk {
-    /// The line that Linux prints too, without its prefix: of an embedded first chunk or one of single pages.
-    pub embedded: String,
-    /// The same in numbers.
-    pub sizes: SizeReport,
-    /// Link addresses of the template.
-    pub template: Range<u64>,
+    /// Who built it.
+    pub builder: Builder,
+    /// What it cost, in time stamps.
+    pub cost: Cost,
+    /// How large its parts are.
+    pub sizes: Sizes,
+    /// Where it lies.
+    pub place: Place,
     /// Groups, in order.
     pub groups: Vec<Group>,
-    /// CPUs, in order.
+    /// Possible CPUs, in order.
     pub cpus: Vec<Cpu>,
+    /// Physical memory that went back.
+    pub given_back: Vec<Range>,
+    /// What the kernel says of addresses in it and beside it.
+    pub addresses: Vec<Address>,
+    /// Where each node's frames are.
+    pub frames: Vec<Frames>,
+    /// CPUs that reported.
+    pub online: Vec<Online>,
+    /// The line that Linux prints too, without its prefix.
+    #[serde(skip)]
+    pub report: String,
 }
 
-/// `s… r… d… u…`, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SizeReport {
+/// Who built the first chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Builder {
+    /// `embed`, `page` or `up`.
+    pub name: String,
+    /// What was asked for, or `auto`.
+    pub asked: String,
+    /// `x86` or `generic`.
+    pub setup: String,
+    /// Why this one.
+    pub why: String,
+}
+
+/// Time stamps; instructions, where the machine counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Cost {
+    /// All but filling.
+    pub building_ticks: u64,
+    /// Clearing the units and copying the template.
+    pub filling_ticks: u64,
+}
+
+/// Bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Sizes {
     /// Static part.
     pub static_size: u64,
     /// Reserved part.
@@ -35,19 +69,49 @@ pub struct SizeReport {
     pub dyn_size: u64,
     /// Unit.
     pub unit_size: u64,
+    /// One request for memory.
+    pub alloc_size: u64,
+    /// Granularity of requests.
+    pub atom_size: u64,
+    /// Units of one request; a number.
+    pub units_per_alloc: u64,
+    /// What the kernel keeps of the dynamic part.
+    pub kernel_part: u64,
+}
+
+/// Where the chunk and the template are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Place {
+    /// Address of the lowest unit.
+    #[serde(deserialize_with = "address")]
+    pub base: u64,
+    /// Bytes from there to the end of the group that starts highest.
+    pub max_distance: u64,
+    /// Of which three quarters are allowed.
+    pub span_limit: u64,
+    /// Link address of the template.
+    #[serde(deserialize_with = "address")]
+    pub template_start: u64,
+    /// And of its end.
+    #[serde(deserialize_with = "address")]
+    pub template_end: u64,
 }
 
 /// One group of units.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Group {
+    /// Its place in the list.
+    pub index: u64,
     /// Distance from the chunk base.
     pub base_offset: u64,
+    /// Bytes.
+    pub size: u64,
     /// Whose each unit is; nothing for filler.
     pub units: Vec<Option<u64>>,
 }
 
 /// One CPU's unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Cpu {
     /// The dense number.
     pub cpu: u64,
@@ -55,125 +119,116 @@ pub struct Cpu {
     pub apic: u64,
     /// The node.
     pub node: u64,
+    /// Whether it can be started now.
+    pub present: bool,
+    /// Which unit, fillers counted too.
+    pub unit_index: u64,
+    /// Distance from the chunk base.
+    pub unit_offset: u64,
     /// Virtual address of the unit.
+    #[serde(deserialize_with = "address")]
     pub unit_base: u64,
-    /// Physical address of the unit.
+    /// Physical address of the unit's first page.
+    #[serde(deserialize_with = "address")]
     pub phys: u64,
     /// What the kernel put into the GS base.
+    #[serde(deserialize_with = "address")]
     pub gs_base: u64,
+    /// Pages of the unit that lie on another node.
+    pub remote_pages: u64,
+}
+
+/// Physical memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Range {
+    /// Its first byte.
+    #[serde(deserialize_with = "address")]
+    pub phys: u64,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// What the kernel says of one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Address {
+    /// Which.
+    #[serde(deserialize_with = "address")]
+    pub address: u64,
+    /// The CPU whose static part holds it.
+    pub static_of: Option<u64>,
+    /// Then the same variable's address on the boot CPU.
+    #[serde(deserialize_with = "maybe_address")]
+    pub canonical: Option<u64>,
+    /// What it stands for, in any unit's used part.
+    #[serde(deserialize_with = "maybe_address")]
+    pub phys: Option<u64>,
+}
+
+/// Frames of one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Frames {
+    /// Which.
+    pub node: u64,
+    /// What there was when the kernel took over.
+    pub at_boot: u64,
+    /// Free.
+    pub free: u64,
+    /// In units.
+    pub units: u64,
+    /// In the kernel's page table.
+    pub tables: u64,
+    /// In the kernel's heap.
+    pub heap: u64,
+}
+
+/// A CPU that reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Online {
+    /// Which.
+    pub cpu: u64,
 }
 
 impl FirstChunk {
-    /// Read the report out of a boot log.
+    /// Read the facts out of a boot log.
     pub fn read<T: AsRef<str>>(log: &[T]) -> Result<Self, String> {
+        let facts = run_qemu::facts::collect(log).map_err(|failure| failure.message)?;
+        let facts = facts.ok_or("the kernel tells no facts")?;
+        let mut chunk: FirstChunk =
+            serde_json::from_value(facts).map_err(|error| format!("facts: {error}"))?;
         let lines = log
             .iter()
             .filter_map(|line| line.as_ref().trim().strip_prefix(PREFIX));
-        let lines: Vec<&str> = lines.collect();
-        let starting = |word: &str| {
-            let start = format!("{word} ");
-            lines
-                .iter()
-                .copied()
-                .filter(move |line| line.starts_with(&start))
-                .collect::<Vec<_>>()
-        };
-        let only = |word: &str| match starting(word)[..] {
-            [line] => Ok(line),
-            ref lines => Err(format!(
-                "{} lines start with `{PREFIX}{word}`, one was expected",
-                lines.len()
-            )),
-        };
-        let reports: Vec<&str> = lines.iter().copied().filter(is_report).collect();
-        let [embedded] = reports[..] else {
+        let reports: Vec<&str> = lines.filter(|line| is_report(line)).collect();
+        let [report] = reports[..] else {
             return Err(format!(
-                "{} lines report pages/cpu, one was expected",
+                "{} lines report the first chunk, one was expected",
                 reports.len()
             ));
         };
-        let groups = starting("group");
-        let groups = groups
-            .iter()
-            .enumerate()
-            .map(|(index, line)| group(index as u64, line));
-        Ok(Self {
-            embedded: embedded.to_string(),
-            sizes: sizes(embedded)?,
-            template: template(only("template")?)?,
-            groups: groups.collect::<Result<_, _>>()?,
-            cpus: starting("cpu")
-                .into_iter()
-                .filter(is_unit)
-                .map(cpu)
-                .collect::<Result<_, _>>()?,
-        })
+        chunk.report = report.to_string();
+        Ok(chunk)
+    }
+
+    /// Bytes of a unit that are used.
+    pub fn size_sum(&self) -> u64 {
+        self.sizes.static_size + self.sizes.reserved_size + self.sizes.dyn_size
     }
 }
 
-fn is_report(line: &&str) -> bool {
-    line.starts_with("Embedded ") || line.contains(SINGLE_PAGES)
+fn is_report(line: &str) -> bool {
+    line.starts_with("Embedded ") || line.contains(SINGLE_PAGES) || line.starts_with("UP, ")
 }
 
-fn sizes(line: &str) -> Result<SizeReport, String> {
-    let size = |letter: char| {
-        let mut words = line
-            .split_whitespace()
-            .filter_map(|word| word.strip_prefix(letter));
-        let found = words.find_map(|digits| digits.parse().ok());
-        found.ok_or_else(|| format!("no `{letter}<bytes>` in `{line}`"))
-    };
-    Ok(SizeReport {
-        static_size: size('s')?,
-        reserved_size: size('r')?,
-        dyn_size: size('d')?,
-        unit_size: match line.split_once(SINGLE_PAGES) {
-            Some((pages, _)) => number(pages)? * PAGE,
-            None => size('u')?,
-        },
-    })
+fn address<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(from)?;
+    number(&text).map_err(serde::de::Error::custom)
 }
 
-fn template(line: &str) -> Result<Range<u64>, String> {
-    let range = line
-        .strip_prefix("template ")
-        .and_then(|rest| rest.trim().split_once('-'));
-    let (start, end) = range.ok_or_else(|| format!("no `0x…-0x…` in `{line}`"))?;
-    Ok(number(start)?..number(end)?)
-}
-
-fn group(index: u64, line: &str) -> Result<Group, String> {
-    if number_after(line, "group")? != index {
-        return Err(format!("group {index} was expected, not `{line}`"));
-    }
-    let units = line
-        .split_whitespace()
-        .skip_while(|word| *word != "units")
-        .skip(1);
-    let units = units.map(|word| match word {
-        "-" => Ok(None),
-        word => number(word).map(Some),
-    });
-    Ok(Group {
-        base_offset: number_after(line, "base_offset")?,
-        units: units.collect::<Result<_, _>>()?,
-    })
-}
-
-/// There are other things to say about a CPU.
-fn is_unit(line: &&str) -> bool {
-    line.contains(" unit_base ")
-}
-
-fn cpu(line: &str) -> Result<Cpu, String> {
-    Ok(Cpu {
-        cpu: number_after(line, "cpu")?,
-        apic: number_after(line, "apic")?,
-        node: number_after(line, "node")?,
-        unit_base: number_after(line, "unit_base")?,
-        phys: number_after(line, "phys")?,
-        gs_base: number_after(line, "gs_base")?,
-    })
+fn maybe_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    text.map(|text| number(&text))
+        .transpose()
+        .map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]
@@ -181,61 +236,35 @@ mod tests {
     use super::*;
 
     const LOG: [&str; 8] = [
-        "selion: hello",
-        "percpu: Embedded 41 pages/cpu s12288 r131072 d24576 u1048576",
-        "percpu: template 0xffffffff80400000-0xffffffff80403000",
-        "percpu: group 0 base_offset 0x0 units 0 -",
-        "percpu: group 1 base_offset 0x10000000 units 1 2",
-        "percpu: cpu 0 apic 0 node 0 unit_base 0xffff800000200000 phys 0x200000 gs_base 0x7fff80000",
-        "percpu: cpu 0: no memory on its node, its unit is remote",
-        "cpu 0 online",
+        "percpu: Embedded 40 pages/cpu s4096 r131072 d28672 u1048576",
+        r#"facts: builder {"name":"embed","asked":"auto","setup":"x86","why":"asked for"}"#,
+        r#"facts: cost {"building_ticks":1,"filling_ticks":2}"#,
+        r#"facts: sizes {"static_size":4096,"reserved_size":131072,"dyn_size":28672,"unit_size":1048576,"alloc_size":2097152,"atom_size":2097152,"units_per_alloc":2,"kernel_part":16384}"#,
+        r#"facts: place {"base":"0xffff800001000000","max_distance":2097152,"span_limit":549755813888,"template_start":"0xffffffff80236000","template_end":"0xffffffff80237000"}"#,
+        r#"facts: group {"index":0,"base_offset":0,"size":2097152,"units":[0,null]}"#,
+        r#"facts: address {"address":"0xffff800000ffffff","static_of":null,"canonical":null,"phys":null}"#,
+        r#"facts: cpu {"cpu":0,"apic":0,"node":0,"present":true,"unit_index":0,"unit_offset":0,"unit_base":"0xffff800001000000","phys":"0x1000000","gs_base":"0xffff800080dca000","remote_pages":0}"#,
     ];
 
     #[test]
-    fn the_report_is_read() {
+    fn the_facts_are_read() {
         let chunk = FirstChunk::read(&LOG).unwrap();
-        assert_eq!(chunk.sizes.reserved_size, 131072);
-        assert_eq!(chunk.sizes.unit_size, 1 << 20);
-        assert_eq!(chunk.template, 0xffff_ffff_8040_0000..0xffff_ffff_8040_3000);
+        assert_eq!(chunk.size_sum(), 40 * 4096);
         assert_eq!(chunk.groups[0].units, [Some(0), None]);
+        assert_eq!(chunk.cpus[0].unit_base, 0xffff_8000_0100_0000);
+        assert_eq!(chunk.addresses[0].phys, None);
         assert_eq!(
-            chunk.groups[1],
-            Group {
-                base_offset: 0x1000_0000,
-                units: vec![Some(1), Some(2)]
-            }
+            chunk.report,
+            "Embedded 40 pages/cpu s4096 r131072 d28672 u1048576"
         );
-        assert_eq!(chunk.cpus.len(), 1);
-        assert_eq!(chunk.cpus[0].phys, 0x20_0000);
+        assert!(chunk.given_back.is_empty());
     }
 
     #[test]
-    fn units_of_single_pages_are_read() {
-        let log = LOG.map(|line| match line.contains("Embedded") {
-            true => "percpu: 38 4K pages/cpu s4096 r131072 d20480",
-            false => line,
-        });
-        let sizes = FirstChunk::read(&log).unwrap().sizes;
-        assert_eq!(sizes.dyn_size, 20480);
-        assert_eq!(sizes.unit_size, 38 * 4096);
-    }
-
-    #[test]
-    fn a_report_that_lacks_something_is_refused() {
-        for missing in [1, 2] {
-            let mut log = LOG.to_vec();
-            log.remove(missing);
-            assert!(FirstChunk::read(&log).is_err());
+    fn facts_that_lack_something_are_refused() {
+        for missing in &LOG[..5] {
+            let log: Vec<&str> = LOG.into_iter().filter(|line| line != missing).collect();
+            assert!(FirstChunk::read(&log).is_err(), "without {missing}");
         }
-        let broken = LOG.map(|line| line.strip_suffix(" gs_base 0x7fff80000").unwrap_or(line));
-        assert!(FirstChunk::read(&broken).is_err());
-        let swapped = LOG.map(|line| {
-            if line.contains("group 1") {
-                "percpu: group 2 units 1"
-            } else {
-                line
-            }
-        });
-        assert!(FirstChunk::read(&swapped).is_err());
     }
 }

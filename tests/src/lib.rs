@@ -2,6 +2,7 @@
 //!
 //! Kept apart from the tests that boot machines, so that the reading itself is tested without one.
 
+mod asked;
 mod disassembly;
 mod first_chunk;
 mod pages;
@@ -9,8 +10,9 @@ mod plan;
 mod registers;
 mod words;
 
+pub use asked::Asked;
 pub use disassembly::{GsUse, Operation, Place, gs_uses};
-pub use first_chunk::{Cpu, FirstChunk, Group, SizeReport};
+pub use first_chunk::{Cpu, FirstChunk};
 pub use pages::{Page, mapped};
-pub use plan::{plan, topology};
+pub use plan::{plan, serving_node, topology};
 pub use registers::{Registers, registers};

@@ -1,12 +1,4 @@
-//! Taking a report line apart by its keywords.
-
-/// The word behind a keyword: `after("cpu 3 node 1", "node")` is `1`.
-pub fn after<'a>(line: &'a str, keyword: &str) -> Result<&'a str, String> {
-    let mut words = line.split_whitespace().skip_while(|word| *word != keyword);
-    words
-        .nth(1)
-        .ok_or_else(|| format!("no `{keyword} …` in `{line}`"))
-}
+//! Numbers as machines and people write them.
 
 /// A number, decimal or `0x…`.
 pub fn number(text: &str) -> Result<u64, String> {
@@ -17,22 +9,16 @@ pub fn number(text: &str) -> Result<u64, String> {
     parsed.map_err(|_| format!("`{text}` is no number"))
 }
 
-/// The number behind a keyword.
-pub fn number_after(line: &str, keyword: &str) -> Result<u64, String> {
-    number(after(line, keyword)?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_found_by_their_keyword() {
-        let line = "cpu 3 unit_base 0xffff800000200000";
-        assert_eq!(number_after(line, "cpu"), Ok(3));
-        assert_eq!(number_after(line, "unit_base"), Ok(0xffff_8000_0020_0000));
-        assert!(number_after(line, "phys").is_err());
-        assert!(number_after("cpu", "cpu").is_err());
-        assert!(number_after("cpu x", "cpu").is_err());
+    fn both_forms_are_read_and_others_refused() {
+        assert_eq!(number("17"), Ok(17));
+        assert_eq!(number("0xffff800000000000"), Ok(0xffff_8000_0000_0000));
+        for nonsense in ["", "x", "0x", "-1", "0xfffffffffffffffff"] {
+            assert!(number(nonsense).is_err(), "{nonsense}");
+        }
     }
 }
