@@ -3,6 +3,7 @@
 //! Trials that need the same machine share one boot, named in `lab.rs`. Nothing is built before the first
 //! trial runs, so `--list` is quick. A missing tool is a failure, not a reason to skip.
 
+mod bench;
 mod boots;
 mod builders;
 mod code;
@@ -38,6 +39,7 @@ fn main() {
         up::trials(),
         setup_checks::trials(),
         counter::trials(),
+        bench::trials(),
         moments::trials(),
         placement::trials(),
         nmi::trials(),

@@ -22,6 +22,7 @@ pub struct Prepared {
     workspace: Workspace,
     qemu: Qemu,
     binaries: Binaries,
+    compiler: String,
 }
 
 impl Prepared {
@@ -36,12 +37,18 @@ impl Prepared {
             workspace,
             qemu,
             binaries,
+            compiler: toolchain.key(),
         })
     }
 
     /// A binary of the machine: `kernel`, `init`, `percpu` or a program.
     pub fn binary(&self, name: &str) -> PathBuf {
         self.binaries.path(name)
+    }
+
+    /// Which compiler built it all, and where its `core` came from. Instruction counts belong to both.
+    pub fn compiler(&self) -> &str {
+        &self.compiler
     }
 
     /// The programs behind `NAME` or `NAME:ARG`.

@@ -106,6 +106,10 @@ pub struct Options {
     #[arg(long)]
     gdb: bool,
 
+    /// Write what the program `bench` measured to this file, as JSON, with the compiler's name
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
     /// Which bare-metal `core` to use, instead of the first that is found
     #[arg(long, value_name = "WHERE")]
     pub core: Option<Core>,

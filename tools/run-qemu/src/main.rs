@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use cli::Options;
 use run_qemu::{
-    Binaries, BootFiles, Machine, Prepared, Qemu, Result, Status, Transcript, Workspace, asked, facts, flush,
-    say,
+    Binaries, BootFiles, Machine, Prepared, Qemu, Result, Results, Status, Transcript, Workspace, asked,
+    facts, flush, say,
 };
 
 fn main() -> ExitCode {
@@ -43,6 +43,9 @@ fn run(options: &Options) -> Result<Status> {
         ));
     }
     let transcript = prepared.boot(&machine, &runs, options.watch())?;
+    if let Some(file) = &options.json {
+        Results::read(prepared.compiler(), &machine, &transcript).write(file)?;
+    }
     let status = report(&transcript, &prepared.symbolise(&transcript));
     match options
         .facts

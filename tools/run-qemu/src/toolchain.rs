@@ -40,6 +40,22 @@ pub struct Toolchain {
     pub linker: Option<PathBuf>,
 }
 
+impl Toolchain {
+    /// The compiler's name for itself, and `core: prebuilt` or `core: built`.
+    pub fn key(&self) -> String {
+        let rustc = self.rustc.clone().unwrap_or_else(|| PathBuf::from("rustc"));
+        let version = ask(&rustc.to_string_lossy(), &["-vV"]);
+        let core = match self.core {
+            Core::Rustup => "prebuilt",
+            Core::Debian => "built",
+        };
+        format!(
+            "{}, core: {core}",
+            version.as_deref().unwrap_or("unknown compiler")
+        )
+    }
+}
+
 /// Look in order: prebuilt core, Debian's compiler with its sources, apt.
 pub fn find(choice: Option<Core>) -> Result<Toolchain> {
     if choice != Some(Core::Debian)

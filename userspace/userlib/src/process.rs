@@ -1,10 +1,11 @@
 //! Processes: this one, and those that it makes.
 
-use abi::syscall::{ANY_CPU, End};
+use abi::syscall::End;
 use abi::{Call, Handle, PAGE_SIZE, Registers, Rights};
 
 use crate::memory::Memory;
 use crate::syscall::{ask, command};
+use crate::thread::Place;
 use crate::{Refusal, ipc, start};
 
 /// What the kernel counts for a process.
@@ -158,7 +159,16 @@ impl Child {
     /// # Errors
     /// The kernel's refusal.
     pub fn start(&self, entry: u64, stack: u64) -> Result<(), Refusal> {
-        let registers = Registers::of(&[self.process.0, entry, stack, 0, ANY_CPU]);
+        self.start_at(Place::Anywhere, [entry, stack, 0])
+    }
+
+    /// Starts a thread of it, which finds the argument in `rdi`: `[entry, stack, argument]`.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn start_at(&self, place: Place, registers: [u64; 3]) -> Result<(), Refusal> {
+        let [entry, stack, argument] = registers;
+        let registers = Registers::of(&[self.process.0, entry, stack, argument, place.word()]);
         // SAFETY: 1. and 2. it is another process.
         let results = unsafe { command(Call::ThreadCreate, &registers)? };
         ipc::drop_capability(Handle(results.0[0]))

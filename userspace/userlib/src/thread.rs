@@ -23,6 +23,16 @@ pub enum Place {
     Anywhere,
 }
 
+impl Place {
+    /// For [`Call::ThreadCreate`].
+    pub(crate) const fn word(self) -> u64 {
+        match self {
+            Place::Cpu(cpu) => cpu as u64,
+            Place::Anywhere => ANY_CPU,
+        }
+    }
+}
+
 /// A running thread. Dropped, it runs on, and its stack stays.
 #[derive(Debug)]
 #[must_use = "whoever wants the thread's end and its stack back has to join it"]
@@ -78,12 +88,8 @@ where
 
 fn create(place: Place, beginning: usize) -> Result<Handle, Refusal> {
     let entry = enter as *const () as u64;
-    let cpu = match place {
-        Place::Cpu(cpu) => cpu as u64,
-        Place::Anywhere => ANY_CPU,
-    };
     let [own, beginning] = [start::info().process.0, beginning as u64];
-    let registers = Registers::of(&[own, entry, beginning, beginning, cpu]);
+    let registers = Registers::of(&[own, entry, beginning, beginning, place.word()]);
     // SAFETY: 1. changes no mapping. 2. `enter` is a thread entry; the stack below `beginning` is new.
     let results = unsafe { command(Call::ThreadCreate, &registers)? };
     Ok(Handle(results.0[0]))

@@ -1,0 +1,69 @@
+//! Measures the kernel in instructions, with the time stamp counter as the stop-watch.
+//!
+//! For `cargo run-qemu bench --icount`, where the counter counts instructions and every undisturbed round of a
+//! measurement costs exactly the same; anything else is a check that fails. Each row is
+//! `bench NAME MEDIAN min MIN max MAX disturbed D rounds N`, and behind it what others need and what we promise.
+//! What a reading of nothing costs is taken away; the caller's own stubs (loading all nine words) are not.
+#![no_std]
+#![no_main]
+
+mod anchors;
+#[expect(unsafe_code, reason = "maps machine code into a process of its own")]
+mod peer;
+mod samples;
+#[expect(unsafe_code, reason = "RDTSC around system calls")]
+mod stopwatch;
+
+use userlib::abi::syscall::CpuMask;
+use userlib::checks::Checks;
+use userlib::{Refusal, entry, println, thread};
+
+use peer::{Home, Peer};
+use samples::{Samples, Stopwatch};
+
+entry!(main);
+
+/// Calls before a measurement, so that nothing in it happens for the first time.
+const WARM_UP: usize = 64;
+
+fn main() -> Result<u64, Refusal> {
+    thread::bind_self(&CpuMask::only(0))?;
+    let mut checks = Checks::new();
+    let watch = Stopwatch::find();
+    println!("bench counted {}", if watch.is_exact { "yes" } else { "no" });
+    if !watch.is_exact {
+        println!("bench: without --icount the numbers below are time, not instructions, and vary");
+    }
+    let mut samples = Samples::new(watch);
+    samples.measure(&mut checks, "syscall", stopwatch::nothing);
+    samples.measure(&mut checks, "syscall-refused", stopwatch::unknown_call);
+    calls(&mut checks, &mut samples)?;
+    Ok(checks.code())
+}
+
+fn calls(checks: &mut Checks, samples: &mut Samples) -> Result<(), Refusal> {
+    let other = Peer::start(Home::Other, peer::echo())?;
+    warm_up(|| stopwatch::round_trip(other.endpoint));
+    samples.measure(checks, "round-trip", || stopwatch::round_trip(other.endpoint));
+    samples.measure(checks, "round-trip-userlib", || {
+        stopwatch::through_userlib(other.endpoint)
+    });
+    let clock = Peer::start(Home::Other, peer::clock())?;
+    warm_up(|| stopwatch::one_way(clock.endpoint)[0]);
+    samples.measure(checks, "call", || stopwatch::one_way(clock.endpoint)[0]);
+    samples.measure(checks, "reply-receive", || stopwatch::one_way(clock.endpoint)[1]);
+    let own = Peer::start(Home::Own, peer::echo())?;
+    warm_up(|| stopwatch::round_trip(own.endpoint));
+    samples.measure(checks, "round-trip-same-space", || {
+        stopwatch::round_trip(own.endpoint)
+    });
+    let words = stopwatch::echoed(other.endpoint);
+    checks.equal("words-come-back", words, stopwatch::WORDS);
+    Ok(())
+}
+
+fn warm_up(round: impl Fn() -> u64) {
+    (0..WARM_UP).for_each(|_| {
+        round();
+    });
+}

@@ -1,0 +1,125 @@
+//! Who is called: a few instructions of machine code, in a process of their own or in this one.
+//!
+//! The code is copied into a page of the other process, so it names no address; it needs no stack.
+
+use core::arch::global_asm;
+
+use userlib::Refusal;
+use userlib::abi::syscall::{Placement, access};
+use userlib::abi::{Call, Rights};
+use userlib::ipc::Endpoint;
+use userlib::memory::{Mapping, Memory};
+use userlib::process::{self, Child};
+use userlib::thread::{self, Place};
+
+/// Where the other process finds the code.
+const CODE: u64 = 0x40_0000;
+/// Frames for a page of code and its page tables.
+const FRAMES: u64 = 32;
+
+global_asm!(
+    ".global bench_echo, bench_clock, bench_end",
+    "bench_echo:",
+    "mov rbx, rdi",
+    "mov eax, {receive}",
+    "2: syscall",
+    "mov rdi, rbx",
+    "mov eax, {reply_receive}",
+    "jmp 2b",
+    "bench_clock:",
+    "mov rbx, rdi",
+    "mov eax, {receive}",
+    "3: syscall",
+    "rdtsc",
+    "shl rdx, 32",
+    "or rax, rdx",
+    "mov r13, rax",
+    "mov rdi, rbx",
+    "mov eax, {reply_receive}",
+    "jmp 3b",
+    "bench_end:",
+    receive = const Call::Receive as u64,
+    reply_receive = const Call::ReplyReceive as u64,
+);
+
+unsafe extern "C" {
+    static bench_echo: u8;
+    static bench_clock: u8;
+    static bench_end: u8;
+}
+
+/// Code of a peer.
+#[derive(Clone, Copy)]
+pub struct Code {
+    start: *const u8,
+    bytes: usize,
+}
+
+/// Answers every message with the same words.
+pub fn echo() -> Code {
+    between(&raw const bench_echo, &raw const bench_clock)
+}
+
+/// The same, with the time stamp at its receipt in the last word.
+pub fn clock() -> Code {
+    between(&raw const bench_clock, &raw const bench_end)
+}
+
+fn between(start: *const u8, end: *const u8) -> Code {
+    Code {
+        start,
+        bytes: end as usize - start as usize,
+    }
+}
+
+/// In which address space a peer lives.
+pub enum Home {
+    /// One of its own.
+    Other,
+    /// The bench's.
+    Own,
+}
+
+/// A thread that answers.
+pub struct Peer {
+    /// Where it is called.
+    pub endpoint: Endpoint,
+}
+
+impl Peer {
+    /// Starts it on the caller's CPU, which is 0.
+    pub fn start(home: Home, code: Code) -> Result<Peer, Refusal> {
+        let endpoint = Endpoint::create()?;
+        match home {
+            Home::Other => start_elsewhere(endpoint, code)?,
+            Home::Own => {
+                // It lives as long as the program.
+                let _ = thread::spawn(Place::Cpu(0), move || serve(endpoint))?;
+            }
+        }
+        Ok(Peer { endpoint })
+    }
+}
+
+fn start_elsewhere(endpoint: Endpoint, code: Code) -> Result<(), Refusal> {
+    let child = Child::create(FRAMES, "bench-peer")?;
+    let memory = Memory::create(child.process(), 1, Placement::Anywhere)?;
+    let mut page = Mapping::new(memory)?;
+    // SAFETY: the bytes between the two labels are this program's code.
+    let bytes = unsafe { core::slice::from_raw_parts(code.start, code.bytes) };
+    page.as_mut_slice()[..code.bytes].copy_from_slice(bytes);
+    let memory = page.unmap().expect("a mapping made of memory has it");
+    child.map(&memory, CODE, access::EXECUTE)?;
+    let theirs = process::grant(child.process(), endpoint.0, Rights::RECEIVE, 0)?;
+    child.start_at(Place::Cpu(0), [CODE, 0, theirs.0])
+}
+
+/// The echo in this program.
+fn serve(endpoint: Endpoint) -> u64 {
+    let code: extern "C" fn(u64) -> ! = {
+        let start = &raw const bench_echo;
+        // SAFETY: the code takes its argument in `rdi`, uses no stack and never returns.
+        unsafe { core::mem::transmute(start) }
+    };
+    code(endpoint.0.0)
+}

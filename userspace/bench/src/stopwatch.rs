@@ -1,0 +1,156 @@
+//! The readings: one for each operation, in instructions between two readings of the time stamp counter.
+//!
+//! A reading is four instructions (`rdtsc`, `shl`, `or`, `mov`), and the first reading's own four lie between
+//! the two; [`empty`] measures them.
+
+use core::arch::asm;
+
+use userlib::abi::{Call, Message};
+use userlib::ipc::Endpoint;
+
+/// A number that no call has.
+const UNKNOWN: u64 = u64::MAX;
+const LABEL: u64 = 7;
+/// What is sent.
+pub const WORDS: [u64; 6] = [11, 12, 13, 14, 15, 16];
+
+/// Two readings around the instructions in `$between`; `r15` holds the first one, which the kernel preserves.
+macro_rules! reading {
+    ([$($between:literal),*], $($operands:tt)*) => {{
+        let (start, end): (u64, u64);
+        // SAFETY: the calls made here change no memory, and registers only as declared.
+        unsafe {
+            asm!(
+                "rdtsc",
+                "shl rdx, 32",
+                "or rax, rdx",
+                "mov r15, rax",
+                $($between,)*
+                "rdtsc",
+                "shl rdx, 32",
+                "or rax, rdx",
+                out("r15") start,
+                out("rax") end,
+                out("rdx") _,
+                out("rcx") _,
+                out("r11") _,
+                $($operands)*
+                options(nostack),
+            );
+        }
+        (start, end)
+    }};
+}
+
+/// Nothing at all.
+#[inline(never)]
+pub fn empty() -> u64 {
+    let (start, end) = reading!([""],);
+    end.wrapping_sub(start)
+}
+
+/// A thousand instructions.
+#[inline(never)]
+pub fn thousand() -> u64 {
+    let (start, end) = reading!([".rept 1000", "nop", ".endr"],);
+    end.wrapping_sub(start)
+}
+
+macro_rules! bare_call {
+    ($name:ident, $what:literal, $number:expr) => {
+        #[doc = $what]
+        #[inline(never)]
+        pub fn $name() -> u64 {
+            let (start, end) = reading!(
+                ["mov rax, {number}", "syscall"],
+                number = const $number as i64,
+                out("rdi") _, out("rsi") _, out("r10") _, out("r8") _, out("r9") _,
+                out("r12") _, out("r13") _, out("r14") _,
+            );
+            end.wrapping_sub(start)
+        }
+    };
+}
+
+bare_call!(nothing, "The call that does nothing.", Call::Nothing);
+bare_call!(
+    unknown_call,
+    "A call that is looked for and refused: the way through the kernel's Rust code.",
+    UNKNOWN
+);
+
+/// Loads all words, as a stub must, and calls.
+macro_rules! call {
+    ($endpoint:expr, [$($behind:literal),*], $($operands:tt)*) => {
+        reading!(
+            [
+                "mov rdi, {endpoint}",
+                "mov esi, {label}",
+                "mov edx, {word}",
+                "mov r10d, {word} + 1",
+                "mov r8d, {word} + 2",
+                "mov r9d, {word} + 3",
+                "mov r12d, {word} + 4",
+                "mov r13d, {word} + 5",
+                "xor r14d, r14d",
+                "mov eax, {call}",
+                "syscall"
+                $(, $behind)*
+            ],
+            endpoint = in(reg) $endpoint.0.0,
+            label = const LABEL,
+            word = const WORDS[0],
+            call = const Call::Call as u64,
+            $($operands)*
+        )
+    };
+}
+
+/// A call and its answer. One that is refused costs the most that can be.
+#[inline(never)]
+pub fn round_trip(endpoint: Endpoint) -> u64 {
+    let label: u64;
+    let (start, end) = call!(
+        endpoint, [],
+        out("rdi") _, out("rsi") label, out("r10") _, out("r8") _, out("r9") _,
+        out("r12") _, out("r13") _, out("r14") _,
+    );
+    answered(label, end.wrapping_sub(start))
+}
+
+/// A call to the peer that reads the counter: the way there, and the way back.
+#[inline(never)]
+pub fn one_way(endpoint: Endpoint) -> [u64; 2] {
+    let (label, there): (u64, u64);
+    let (start, end) = call!(
+        endpoint, [],
+        out("rdi") _, out("rsi") label, out("r10") _, out("r8") _, out("r9") _,
+        out("r12") _, out("r13") there, out("r14") _,
+    );
+    [there.wrapping_sub(start), end.wrapping_sub(there)].map(|cost| answered(label, cost))
+}
+
+/// The answer has the call's label, a refusal has not.
+fn answered(label: u64, cost: u64) -> u64 {
+    if label == LABEL { cost } else { u64::MAX }
+}
+
+/// The words that the echo sends back.
+pub fn echoed(endpoint: Endpoint) -> [u64; 6] {
+    let answer = endpoint.call(&Message::new(LABEL, WORDS));
+    answer.map_or([0; 6], |message| message.words)
+}
+
+/// A call and its answer the way that programs make it.
+#[inline(never)]
+pub fn through_userlib(endpoint: Endpoint) -> u64 {
+    let message = Message::new(LABEL, WORDS);
+    let (start, _) = reading!([""],);
+    let answer = core::hint::black_box(endpoint.call(core::hint::black_box(&message)));
+    let (_, end) = reading!([""],);
+    if answer.is_ok() {
+        end.wrapping_sub(start)
+    } else {
+        0
+    }
+}
