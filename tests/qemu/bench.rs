@@ -1,17 +1,15 @@
 //! What the kernel costs in instructions: no more than promised, and no more than it did.
 
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use libtest_mimic::{Failed, Trial};
 use run_qemu::{Machine, Results, Status, Transcript, say};
+use selion_tests::{Baseline, Counts, first_chunk_build};
 
 use crate::lab::{TIME_LIMIT, boot, check, check_ending, prepared};
 
-/// Instructions by name, for each compiler that somebody has measured with.
-const BASELINE: &str = include_str!("../baseline.json");
-/// A measurement may exceed its baseline by this many in a hundred, and by as many instructions.
-const TOLERANCE: u64 = 2;
+/// Of each possible CPU, when the first chunk is built.
+const MOST_FOR_A_CPU: u64 = 600;
 /// What is promised: no more than seL4 without its fast path.
 const AT_MOST: [(&str, u64); 1] = [("round-trip", 1386)];
 
@@ -26,6 +24,14 @@ pub fn trials() -> Vec<Trial> {
         trial("counts_the_same_in_every_undisturbed_round", exact),
         trial("is_within_the_promised_bounds", bounded),
         trial("is_no_slower_than_the_baseline", no_slower),
+        Trial::test(
+            "bench::first_chunk_build_grows_with_the_cpus_and_no_faster",
+            linear,
+        ),
+        Trial::test(
+            "bench::first_chunk_build_is_no_slower_than_the_baseline",
+            first_chunk,
+        ),
     ]
 }
 
@@ -64,20 +70,51 @@ fn bounded(run: &Transcript, results: &Results) -> Result<(), Failed> {
 }
 
 fn no_slower(run: &Transcript, results: &Results) -> Result<(), Failed> {
-    let all: BTreeMap<String, BTreeMap<String, u64>> = serde_json::from_str(BASELINE)?;
-    let Some(baseline) = all.get(&results.compiler) else {
-        say(format!("no baseline for this compiler: {}", results.compiler));
-        return Ok(());
-    };
-    for (name, expected) in baseline {
-        let most = expected + expected * TOLERANCE / 100 + TOLERANCE;
-        let median = results.measurements.get(name).map(|measured| measured.median);
-        let holds = median.is_some_and(|median| median <= most);
-        check(
-            holds,
-            format!("{name}: {expected} in the baseline, at most {most}"),
-            run,
-        )?;
+    let medians = results.measurements.iter();
+    let counts = medians
+        .map(|(name, measured)| (name.clone(), measured.median))
+        .collect();
+    let complaints = compared(&results.compiler, &counts, |name| {
+        !name.starts_with(first_chunk_build::PREFIX)
+    })?;
+    check(complaints.is_empty(), complaints.join("; "), run)
+}
+
+fn built() -> Result<&'static Counts, Failed> {
+    static BUILT: OnceLock<Result<Counts, String>> = OnceLock::new();
+    let prepared = prepared()?;
+    BUILT
+        .get_or_init(|| first_chunk_build::measure(prepared))
+        .as_ref()
+        .map_err(Failed::from)
+}
+
+/// The last CPUs cost as much as the first ones, and none costs much.
+fn linear() -> Result<(), Failed> {
+    let (counts, slopes) = (built()?, first_chunk_build::per_cpu(built()?));
+    let (least, most) = (slopes.iter().min().copied(), slopes.iter().max().copied());
+    let (least, most) = least.zip(most).ok_or("nothing measured")?;
+    match slopes.len() == 2 && most <= MOST_FOR_A_CPU && most * 4 <= least * 5 {
+        true => Ok(()),
+        false => Err(format!("instructions for each further CPU: {slopes:?}, of {counts:?}").into()),
     }
-    Ok(())
+}
+
+fn first_chunk() -> Result<(), Failed> {
+    let compiler = prepared()?.compiler();
+    let complaints = compared(compiler, built()?, |name| {
+        name.starts_with(first_chunk_build::PREFIX)
+    })?;
+    match complaints.is_empty() {
+        true => Ok(()),
+        false => Err(complaints.join("; ").into()),
+    }
+}
+
+fn compared(compiler: &str, counts: &Counts, is_ours: fn(&str) -> bool) -> Result<Vec<String>, Failed> {
+    let baseline = Baseline::read()?;
+    if !baseline.knows(compiler) {
+        say(format!("no baseline for this compiler: {compiler}"));
+    }
+    Ok(baseline.complaints(compiler, is_ours, counts))
 }

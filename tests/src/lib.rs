@@ -3,14 +3,17 @@
 //! Kept apart from the tests that boot machines, so that the reading itself is tested without one.
 
 mod asked;
+mod baseline;
 mod disassembly;
 mod first_chunk;
+pub mod first_chunk_build;
 mod pages;
 mod plan;
 mod registers;
 mod words;
 
 pub use asked::Asked;
+pub use baseline::{Baseline, Counts};
 pub use disassembly::{GsUse, Operation, Place, gs_uses};
 pub use first_chunk::{Cpu, FirstChunk};
 pub use pages::{Page, mapped};

@@ -14,7 +14,7 @@ use super::{PhysicalRange, physical_pointer};
 use crate::boot::info::Memory;
 use crate::log;
 use crate::sync::{Lock, Once};
-use map::{Frames, bit};
+use map::Frames;
 
 /// What the page tables of the boot door map.
 const BOOT_CEILING: u64 = 4 << 30;
@@ -95,10 +95,7 @@ pub fn initialize(memory: &Memory, topology: &'static Topology) {
     }
     let frames = FRAMES.call_once(|| frames);
     for span in frames.spans() {
-        for frame in span.first..span.end {
-            frames.word(frame).fetch_or(bit(frame), Ordering::Relaxed);
-        }
-        POOLS[span.node.index()].lock().free += span.end - span.first;
+        frames.give(span.first..span.end);
     }
     for node in topology.nodes() {
         let (first, end) = frames.spans_of(node).fold((u64::MAX, 0), |(first, end), span| {
@@ -189,7 +186,8 @@ pub fn take_contiguous(
 
 /// Takes a frame back. Its owner calls this, once.
 pub fn free(frame: PhysicalFrame) {
-    frames().give(frame.0 / PAGE_SIZE);
+    let first = frame.0 / PAGE_SIZE;
+    frames().give(first..first + 1);
 }
 
 /// Takes whole frames back.
@@ -198,7 +196,7 @@ pub fn free_range(start: u64, bytes: u64) {
         (start | bytes).is_multiple_of(PAGE_SIZE),
         "freeing {bytes:#x} bytes at {start:#x}"
     );
-    (start / PAGE_SIZE..(start + bytes) / PAGE_SIZE).for_each(|frame| frames().give(frame));
+    frames().give(start / PAGE_SIZE..(start + bytes) / PAGE_SIZE);
 }
 
 /// Free frames of a node.

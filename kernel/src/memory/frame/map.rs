@@ -29,7 +29,7 @@ pub struct Frames {
 }
 
 /// A frame's bit in its word.
-pub fn bit(frame: u64) -> u64 {
+fn bit(frame: u64) -> u64 {
     1 << (frame % 64)
 }
 
@@ -93,7 +93,7 @@ impl Frames {
         self.spans().iter().copied().filter(move |span| span.node == node)
     }
 
-    pub fn word(&self, frame: u64) -> &AtomicU64 {
+    fn word(&self, frame: u64) -> &AtomicU64 {
         &self.bitmap[frame as usize / 64]
     }
 
@@ -169,20 +169,45 @@ impl Frames {
 
     fn take(&self, pool: &mut Pool, range: Range<u64>) {
         pool.free -= range.end - range.start;
-        for frame in range {
-            self.word(frame).fetch_and(!bit(frame), Ordering::Relaxed);
+        for (word, mask) in words(range) {
+            self.bitmap[word].fetch_and(!mask, Ordering::Relaxed);
         }
     }
 
-    pub fn give(&self, frame: u64) {
-        let node = self.node_of(frame * PAGE_SIZE);
-        let mut pool = POOLS[node.index()].lock();
-        let before = self.word(frame).fetch_or(bit(frame), Ordering::Relaxed);
-        assert!(
-            before & bit(frame) == 0,
-            "frame {:#x} was free already",
-            frame * PAGE_SIZE
-        );
-        pool.free += 1;
+    /// Takes frames back that were handed out, node by node.
+    pub fn give(&self, range: Range<u64>) {
+        let mut first = range.start;
+        while first < range.end {
+            let span = self.span_of(first);
+            let part = first..range.end.min(span.end);
+            first = part.end;
+            let mut pool = POOLS[span.node.index()].lock();
+            pool.free += part.end - part.start;
+            for (word, mask) in words(part) {
+                let twice = self.bitmap[word].fetch_or(mask, Ordering::Relaxed) & mask;
+                let frame = word as u64 * 64 + u64::from(twice.trailing_zeros());
+                assert!(twice == 0, "frame {:#x} was free already", frame * PAGE_SIZE);
+            }
+        }
     }
+
+    fn span_of(&self, frame: u64) -> Span {
+        let span = self
+            .spans()
+            .iter()
+            .find(|span| (span.first..span.end).contains(&frame));
+        *span.unwrap_or_else(|| panic!("frame {:#x} was never handed out", frame * PAGE_SIZE))
+    }
+}
+
+/// The words that hold the bits of these frames, each with those bits.
+fn words(range: Range<u64>) -> impl Iterator<Item = (usize, u64)> {
+    let Range { start, end } = range;
+    (start / 64..end.div_ceil(64)).map(move |word| {
+        let below = |frame: u64| match frame.saturating_sub(word * 64) {
+            bits @ 0..64 => (1 << bits) - 1,
+            _ => u64::MAX,
+        };
+        (word as usize, below(end) & !below(start))
+    })
 }
