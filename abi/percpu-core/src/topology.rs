@@ -13,13 +13,15 @@
 
 use crate::{ApicId, CpuId, LOCAL_DISTANCE, MAX_CPUS, MAX_NODES, NodeId, ProximityDomain, REMOTE_DISTANCE};
 
+mod apic_mode;
 mod build;
 mod complaint;
 mod distances;
 mod tables;
 
+pub use apic_mode::ApicMode;
 pub use complaint::Complaint;
-pub use tables::{ApicMode, FirmwareTables};
+pub use tables::FirmwareTables;
 
 /// The most ranges of memory that a [`Topology`] remembers.
 pub const MAX_MEMORY_RANGES: usize = 128;

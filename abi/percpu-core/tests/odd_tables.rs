@@ -51,14 +51,81 @@ fn a_slit_that_makes_no_sense_is_left_out_as_a_whole() {
         assert_eq!(complaints, [expected]);
         assert!(text.ends_with("distances 10,20,20 20,10,20 20,20,10"));
     }
-    // Two nodes as near as one, and an unreachable one: allowed.
-    let allowed = Table::slit(3, &[10, 10, 255, 10, 10, 255, 255, 255, 10]).done();
+}
+
+#[test]
+fn two_nodes_as_near_as_one_are_told_and_stay() {
+    let domain = ProximityDomain::new;
+    let cases: [([u8; 9], (u32, u32), &str); 2] = [
+        (
+            [10, 10, 255, 10, 10, 255, 255, 255, 10],
+            (0, 1),
+            "10,10,255 10,10,255 255,255,10",
+        ),
+        (
+            [10, 20, 30, 20, 10, 30, 20, 10, 10],
+            (2, 1),
+            "10,20,30 20,10,30 20,10,10",
+        ),
+    ];
+    for (matrix, (from, to), distances) in cases {
+        let (text, complaints) = outcome(&Tables {
+            slit: Table::slit(3, &matrix).done(),
+            ..sound()
+        });
+        let expected = Complaint::SlitRemoteAtTen {
+            from: domain(from),
+            to: domain(to),
+        };
+        assert_eq!(complaints, [expected]);
+        assert!(text.ends_with(distances), "{text}");
+    }
+}
+
+#[test]
+fn unreachable_nodes_and_rows_for_more_are_no_reason_to_complain() {
+    let unreachable = [10, 255, 255, 20, 255, 10, 255, 20, 255, 255, 10, 20, 0, 0, 0, 7];
     let (text, complaints) = outcome(&Tables {
-        slit: allowed,
+        slit: Table::slit(4, &unreachable).done(),
         ..sound()
     });
     assert_eq!(complaints, []);
-    assert!(text.ends_with("distances 10,10,255 10,10,255 255,255,10"));
+    assert!(text.ends_with("distances 10,255,255 255,10,255 255,255,10"));
+}
+
+#[test]
+fn domains_that_no_one_is_in_are_named_once_each_and_become_no_node() {
+    let srat = Table::srat(2)
+        .cpu(9, 4, 1)
+        .x2apic_cpu(500, 2, 1)
+        .cpu(0, 7, 1)
+        .memory(0, 0, 2, 1)
+        .cpu(8, 3, 0)
+        .memory(0x1000, 0x1000, 5, 0)
+        .memory(0x2000, 0x1000, 7, 1)
+        .done();
+    let (text, complaints) = outcome(&Tables {
+        srat,
+        slit: None,
+        ..Tables::of("one")
+    });
+    let unused = |domain| Complaint::UnusedDomain {
+        domain: ProximityDomain::new(domain),
+    };
+    assert_eq!(complaints, [unused(4), unused(2)]);
+    assert_eq!(text, "cpus 0/0\nmemory 0x2000+0x1000/0\ndistances 10");
+}
+
+/// As many of them as a table can hold are not told for ever.
+#[test]
+fn not_more_unused_domains_are_named_than_there_could_be_nodes() {
+    let srat = (0..50_000).fold(Table::srat(2), |table, domain| table.cpu(9, domain, 1));
+    let (_, complaints) = outcome(&Tables {
+        srat: srat.done(),
+        slit: None,
+        ..Tables::of("one")
+    });
+    assert_eq!(complaints.len(), MAX_NODES);
 }
 
 #[test]
@@ -107,6 +174,9 @@ fn memory_that_overlaps_or_never_ends_is_left_out() {
         ..Tables::of("one")
     });
     let overlap = |base, length| Complaint::RangesOverlap { base, length };
+    let unused = |domain| Complaint::UnusedDomain {
+        domain: ProximityDomain::new(domain),
+    };
     let expected = [
         overlap(0x3000, 1),
         overlap(0x1000, 0x1001),
@@ -116,6 +186,9 @@ fn memory_that_overlaps_or_never_ends_is_left_out() {
             base: u64::MAX,
             length: 1,
         },
+        // Nothing is left of these.
+        unused(2),
+        unused(9),
     ];
     assert_eq!(complaints, expected);
     assert_eq!(

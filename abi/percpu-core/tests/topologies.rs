@@ -120,6 +120,54 @@ fn memory_above_four_gib_and_room_for_more() {
     );
 }
 
+/// The tables are QEMU's own, and each firmware hands them on in its way.
+#[test]
+fn ovmf_tells_the_same_machines_as_seabios() {
+    for machine in [
+        "one",
+        "four-2+2",
+        "sparse-2x3x2",
+        "two-of-six",
+        "memory-only-node",
+        "cpu-only-node",
+        "above-4g-2+2",
+    ] {
+        let by_ovmf = Tables::of(&format!("ovmf/{machine}")).described();
+        assert_eq!(by_ovmf, Tables::of(machine).described(), "{machine}");
+    }
+}
+
+#[test]
+fn nodes_interleaved_over_sparse_ids_and_uneven_distances() {
+    let expected = "cpus 0/0 1/1 2/2 3/3 4/0 5/1 8/2 9/3 10/0- 11/1- 12/2- 13/3-\n\
+                    memory 0x0+0xa0000/0 0x100000+0x7f00000/0 0x8000000+0x8000000/1 0x10000000+0x8000000/2 \
+                    0x18000000+0x8000000/3\n\
+                    distances 10,11,31,51 21,10,15,35 41,25,10,19 61,45,254,10";
+    let tables = Tables::of("ovmf/interleaved-4-nodes");
+    assert_eq!(tables.described(), expected);
+    let (topology, _) = tables.read();
+    let [cpu_2, cpu_3] = [2, 3].map(CpuId::new);
+    assert_eq!(topology.cpu_distance_by_slit(cpu_2, cpu_3), 19);
+    assert_eq!(topology.cpu_distance_by_slit(cpu_3, cpu_2), 254);
+}
+
+#[test]
+fn as_many_cpus_as_8_bit_ids_can_name() {
+    let tables = Tables::of("ovmf/all-255");
+    let (topology, complaints) = tables.read();
+    assert_eq!(complaints, []);
+    assert_eq!(
+        (topology.cpu_count(), topology.present_cpus().count()),
+        (255, 255)
+    );
+    for cpu in topology.cpus() {
+        let apic_id = topology.apic_id(cpu).expect("a possible CPU");
+        assert_eq!(apic_id.get(), u32::from(cpu.get()));
+        let node = u16::from(cpu.get() >= 100);
+        assert_eq!(topology.node_of_cpu(cpu), Some(NodeId::new(node)), "CPU {cpu}");
+    }
+}
+
 #[test]
 fn the_boot_cpu_is_number_0_wherever_it_is_listed() {
     let (topology, complaints) = Tables::of("four-2+2").read_as(2, percpu_core::ApicMode::XApic);

@@ -90,6 +90,30 @@ fn an_8_bit_255_is_everybody_in_every_mode() {
     }
 }
 
+/// Nobody waits for a placeholder; a CPU that may come and could not be started is worth a word.
+#[test]
+fn an_online_capable_cpu_that_cannot_be_named_is_told() {
+    let tables = Tables {
+        madt: madt_of([0])
+            .local_apic(255, ONLINE_CAPABLE)
+            .x2apic(u32::MAX, ONLINE_CAPABLE)
+            .x2apic(300, ONLINE_CAPABLE)
+            .done(),
+        ..Tables::default()
+    };
+    let unnameable = Complaint::NotAddressable {
+        apic_id: ApicId::new(300),
+    };
+    assert_eq!(
+        cpus(&tables, ApicMode::XApic),
+        ("cpus 0/0".into(), vec![unnameable])
+    );
+    assert_eq!(
+        cpus(&tables, ApicMode::X2Apic),
+        ("cpus 0/0 300/0-".into(), vec![])
+    );
+}
+
 #[test]
 fn from_revision_5_on_a_disabled_cpu_needs_the_online_capable_flag() {
     let entries = |table: Table| {
@@ -162,22 +186,6 @@ fn without_any_memory_they_take_turns_on_all_nodes() {
         slit: None,
     };
     assert_eq!(cpus(&tables, ApicMode::XApic).0, "cpus 0/0 1/1 2/0 3/1 4/0");
-}
-
-#[test]
-fn domains_that_nobody_is_in_make_no_node() {
-    let srat = Table::srat(2)
-        .cpu(9, 1, ENABLED)
-        .x2apic_cpu(500, 2, ENABLED)
-        .cpu(0, 7, ENABLED)
-        .done();
-    let tables = Tables {
-        madt: madt_of([0]).done(),
-        srat,
-        slit: None,
-    };
-    let (topology, complaints) = tables.read();
-    assert_eq!((topology.node_count(), complaints), (1, vec![]));
 }
 
 #[test]

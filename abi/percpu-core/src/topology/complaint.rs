@@ -39,6 +39,14 @@ pub enum Complaint {
         /// What the table says.
         distance: u8,
     },
+    /// The SLIT says that two domains are as near as one: taken at its word, and worth a look, because
+    /// Linux throws such a table away. The first such pair is told.
+    SlitRemoteAtTen {
+        /// From this domain.
+        from: ProximityDomain,
+        /// To this one.
+        to: ProximityDomain,
+    },
     /// The CPU that runs now is not an enabled CPU of the MADT: it is CPU 0 all the same.
     BootCpuNotListed {
         /// Its APIC id.
@@ -49,7 +57,8 @@ pub enum Complaint {
         /// Its APIC id.
         apic_id: ApicId,
     },
-    /// An APIC id that the APIC's present mode cannot address: the CPU is left out.
+    /// An APIC id that the APIC's present mode cannot address, or that means everybody: the CPU is left
+    /// out.
     NotAddressable {
         /// The APIC id.
         apic_id: ApicId,
@@ -65,6 +74,11 @@ pub enum Complaint {
     },
     /// More domains than [`MAX_NODES`](crate::MAX_NODES): what belongs to this one has no domain.
     TooManyNodes {
+        /// The domain.
+        domain: ProximityDomain,
+    },
+    /// The SRAT speaks of a domain that has neither a possible CPU nor memory: it becomes no node.
+    UnusedDomain {
         /// The domain.
         domain: ProximityDomain,
     },
@@ -108,6 +122,9 @@ impl fmt::Display for Complaint {
             Self::SlitImplausible { from, to, distance } => {
                 write!(f, "SLIT: {distance} from {from} to {to}: {ASSUMED}")
             }
+            Self::SlitRemoteAtTen { from, to } => {
+                write!(f, "SLIT: {from} to {to} is as near as {from} to itself: so be it")
+            }
             Self::BootCpuNotListed { apic_id } => {
                 write!(f, "MADT: boot CPU (APIC id {apic_id}) is not listed")
             }
@@ -128,6 +145,9 @@ impl fmt::Display for Complaint {
                 )
             }
             Self::TooManyNodes { domain } => write!(f, "SRAT: no node left for domain {domain}"),
+            Self::UnusedDomain { domain } => {
+                write!(f, "SRAT: nothing usable in domain {domain}: no node")
+            }
             Self::TooManyRanges { base, length } => left_out(f, *base, *length, "one range too many"),
             Self::RangePastEnd { base, length } => left_out(f, *base, *length, "behind the address space"),
             Self::RangesOverlap { base, length } => left_out(f, *base, *length, "overlaps other memory"),

@@ -1,13 +1,13 @@
 //! Taking the SLIT's distances over, if it makes sense for the nodes that there are.
 //!
-//! ACPI reserves 0 to 9 and gives 10 to a domain itself. 10 between two domains is allowed here (Linux
-//! on x86 throws such a table away): it is the only way to say that two nodes form one group (B5).
+//! ACPI reserves 0 to 9 and gives 10 to a domain itself. 10 between two domains is told, but allowed here
+//! (Linux on x86 throws such a table away): it is the only way to say that two nodes form one group (B5).
 //! Directions may differ.
 //!
 //! Sources: T2; ACPI 6.5 section 5.2.17.
 
 use super::{Complaint, Topology};
-use crate::{ProximityDomain, Slit};
+use crate::{LOCAL_DISTANCE, ProximityDomain, Slit};
 
 impl Topology {
     /// Takes over the distances between the nodes that there are. Call after [`finish`](Self::finish).
@@ -34,6 +34,19 @@ impl Topology {
             }
         }
         Ok(())
+    }
+
+    /// The first two nodes that are as near as one, in one direction or both, as something to tell.
+    pub(super) fn remote_pair_at_10(&self) -> Option<Complaint> {
+        let mut pairs = self
+            .nodes()
+            .flat_map(|from| self.nodes().map(move |to| (from, to)));
+        let (from, to) =
+            pairs.find(|(from, to)| from != to && self.distance(*from, *to) == LOCAL_DISTANCE)?;
+        Some(Complaint::SlitRemoteAtTen {
+            from: self.domain(from.index()),
+            to: self.domain(to.index()),
+        })
     }
 
     fn node_pairs(&self) -> impl Iterator<Item = (usize, usize)> + use<> {

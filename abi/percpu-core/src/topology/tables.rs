@@ -2,21 +2,13 @@
 //!
 //! Policy lives here: which entries count, what a damaged table costs. A MADT that breaks off is used
 //! up to the break (a CPU more is a CPU more); an SRAT with any damage is not used at all, because half
-//! an SRAT would put memory on the wrong node; a SLIT counts as a whole or not.
+//! an SRAT would put memory on the wrong node; a SLIT counts as a whole or not. A SLIT with more rows than
+//! there are nodes is no reason to complain: firmware sizes it for the largest machine.
 //!
 //! Sources: T1, T2, T8; ACPI 6.5 section 5.2.12.2 (flags and their meaning by revision).
 
-use super::{Complaint, Topology};
-use crate::{ApicId, Madt, MadtEntry, Slit, Srat, SratEntry, TableError};
-
-/// How the APICs are addressed now: it limits which APIC ids can be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ApicMode {
-    /// 8-bit ids, by memory-mapped registers. 255 is everybody.
-    XApic,
-    /// 32-bit ids, by MSR. `0xffff_ffff` is everybody.
-    X2Apic,
-}
+use super::{ApicMode, Complaint, Topology};
+use crate::{ApicId, MAX_NODES, Madt, MadtEntry, ProximityDomain, Slit, Srat, SratEntry, TableError};
 
 /// Bytes of the whole tables, as found; `None` where there is none. Longer than the table is fine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,10 +42,14 @@ impl Topology {
             }
         }
         self.finish();
-        match tables.slit.map(Slit::new) {
-            Some(Ok(slit)) => self.set_distances(&slit).unwrap_or_else(complain),
-            Some(Err(error)) => complain(Complaint::SlitUnusable(error)),
-            None => {}
+        let distances = match tables.slit.map(Slit::new) {
+            Some(Ok(slit)) => self.set_distances(&slit),
+            Some(Err(error)) => Err(Complaint::SlitUnusable(error)),
+            None => Ok(()),
+        };
+        match distances {
+            Ok(()) => self.remote_pair_at_10().into_iter().for_each(complain),
+            Err(complaint) => complain(complaint),
         }
     }
 
@@ -84,11 +80,11 @@ impl Topology {
                 true => self
                     .add_cpu(entry.apic_id, entry.enabled)
                     .unwrap_or_else(&mut *complain),
-                false if entry.enabled => complain(Complaint::NotAddressable {
+                // Placeholders are common and mean nothing: nobody waits for them.
+                false if !entry.enabled && is_everybody(&entry) => {}
+                false => complain(Complaint::NotAddressable {
                     apic_id: entry.apic_id,
                 }),
-                // Placeholders with id 255 are common and mean nothing.
-                false => {}
             }
         }
         if !boot_is_listed {
@@ -115,6 +111,39 @@ impl Topology {
             };
             added.unwrap_or_else(&mut *complain);
         }
+        self.tell_unused_domains(srat, complain);
+    }
+
+    /// Names the domains that enabled entries speak of and that nobody is in, each once, and not more of
+    /// them than there could be nodes: a table full of them must not cost a boot.
+    fn tell_unused_domains(&self, srat: &Srat<'_>, complain: &mut impl FnMut(Complaint)) {
+        if self.node_count == MAX_NODES {
+            // Then it is [`Complaint::TooManyNodes`] that has told what there was no room for.
+            return;
+        }
+        let mut told = [ProximityDomain::new(0); MAX_NODES];
+        let mut count = 0;
+        for domain in srat.entries().flatten().filter_map(enabled_domain) {
+            let is_known = self.known_domains().binary_search(&domain).is_ok();
+            if is_known || told.get(..count).is_some_and(|told| told.contains(&domain)) {
+                continue;
+            }
+            let Some(slot) = told.get_mut(count) else {
+                return;
+            };
+            *slot = domain;
+            count += 1;
+            complain(Complaint::UnusedDomain { domain });
+        }
+    }
+}
+
+/// The domain that an entry speaks of, if the entry counts.
+fn enabled_domain(entry: SratEntry) -> Option<ProximityDomain> {
+    match entry {
+        SratEntry::Cpu { domain, enabled, .. } | SratEntry::Memory { domain, enabled, .. } => {
+            enabled.then_some(domain)
+        }
     }
 }
 
@@ -133,6 +162,10 @@ fn is_possible(entry: &MadtEntry, revision: u8) -> bool {
 
 /// The id can be named in this mode, and does not mean everybody.
 fn is_addressable(entry: &MadtEntry, mode: ApicMode) -> bool {
-    let everybody = if entry.x2apic { u32::MAX } else { 0xff };
-    entry.apic_id.get() != everybody && (mode == ApicMode::X2Apic || entry.apic_id.get() < 0xff)
+    !is_everybody(entry) && mode.can_address(entry.apic_id)
+}
+
+/// In an entry of this width, the id means all CPUs, or none in particular.
+fn is_everybody(entry: &MadtEntry) -> bool {
+    entry.apic_id.get() == if entry.x2apic { u32::MAX } else { 0xff }
 }
