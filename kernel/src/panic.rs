@@ -29,7 +29,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     }
     print_last_words(format_args!("kernel panic: {info}\n"));
     print_registers();
-    print_return_addresses(frame_pointer());
+    print_return_addresses("panic", frame_pointer());
     debug_exit::end(Verdict::Panic)
 }
 
@@ -66,7 +66,7 @@ pub fn on_exception(frame: &Frame) -> ! {
     if vector == PAGE_FAULT {
         print_fault_address(crate::cpu::fault_address());
     }
-    print_return_addresses(frame.rbp);
+    print_return_addresses("panic", frame.rbp);
     panic!("exception {vector} at {rip:#x}");
 }
 
@@ -106,8 +106,13 @@ fn frame_pointer() -> u64 {
     rbp
 }
 
-fn print_return_addresses(mut rbp: u64) {
-    print_last_words(format_args!("panic: return addresses"));
+/// Says who called, for a warning after which everything goes on.
+pub fn print_stack() {
+    print_return_addresses("warning", frame_pointer());
+}
+
+fn print_return_addresses(what: &str, mut rbp: u64) {
+    print_last_words(format_args!("{what}: return addresses"));
     let mut addresses = [0; MAX_DEPTH];
     let mut depth = 0;
     while depth < MAX_DEPTH && rbp >= crate::memory::PHYSICAL_OFFSET && rbp.is_multiple_of(8) {

@@ -9,21 +9,18 @@ use core::slice;
 use acpi::sdt::Signature;
 use acpi::{AcpiTables, Handler, PciAddress, RawPhysicalMapping};
 use bootloader_api::BootInfo;
-use percpu_core::{ApicId, ApicMode, FirmwareTables, Topology};
+use percpu_core::{FirmwareTables, Madt, Topology};
 
 use super::options::{Builder, options};
+use crate::cpu::{apic, node};
 use crate::log;
 use crate::memory::physical_pointer;
 use crate::sync::Once;
 
 /// No table that describes a machine of 256 CPUs comes near this.
 const MAX_TABLE: usize = 1 << 20;
-const DEFAULT_LOCAL_APIC: u64 = 0xfee0_0000;
-/// In the MADT: the local APIC's physical address.
-const LOCAL_APIC_FIELD: usize = 36;
 
 static TOPOLOGY: Once<Topology> = Once::new();
-static LOCAL_APIC: Once<u64> = Once::new();
 
 /// Reads CPUs, nodes and distances. Whatever firmware says, the result is usable.
 pub fn read(info: &BootInfo) -> &'static Topology {
@@ -31,20 +28,21 @@ pub fn read(info: &BootInfo) -> &'static Topology {
         .rsdp_addr
         .into_option()
         .map_or_else(FirmwareTables::default, find_tables);
-    LOCAL_APIC.call_once(|| madt_local_apic(&tables).unwrap_or(DEFAULT_LOCAL_APIC));
-    TOPOLOGY.call_once(|| {
+    let (mode, boot_cpu) = apic::choose();
+    check_local_apic(&tables);
+    let topology = TOPOLOGY.call_once(|| {
         let mut topology = Topology::empty();
-        topology.read(boot_apic_id(), ApicMode::XApic, &tables, |complaint| {
-            log!("firmware: {complaint}")
-        });
+        topology.read(boot_cpu, mode, &tables, |complaint| log!("firmware: {complaint}"));
         if options().percpu_alloc == Builder::Up {
             log!("firmware: percpu_alloc=up: only the boot CPU is used");
             // Without the list of CPUs only the running one is known; what else is wrong has been told.
             let tables = FirmwareTables { madt: None, ..tables };
-            topology.read(boot_apic_id(), ApicMode::XApic, &tables, |_| ());
+            topology.read(boot_cpu, mode, &tables, |_| ());
         }
         topology
-    })
+    });
+    node::remember(topology);
+    topology
 }
 
 /// The machine's CPUs and nodes.
@@ -56,12 +54,21 @@ pub fn topology() -> &'static Topology {
 
 /// Physical address of the local APIC's registers.
 pub fn local_apic_address() -> u64 {
-    LOCAL_APIC.get().copied().unwrap_or(DEFAULT_LOCAL_APIC)
+    apic::access().page()
 }
 
-fn boot_apic_id() -> ApicId {
-    let features = raw_cpuid::CpuId::new().get_feature_info();
-    ApicId::new(features.map_or(0, |features| features.initial_local_apic_id().into()))
+/// The CPU knows where its APIC is; a MADT that says something else is worth a word.
+fn check_local_apic(tables: &FirmwareTables<'_>) {
+    let told = tables.madt.and_then(|bytes| Madt::new(bytes).ok());
+    match told.map(|madt| madt.local_apic_address()) {
+        Some(Ok(address)) if address != local_apic_address() => {
+            log!(
+                "firmware: MADT: local APIC at {address:#x}, CPU: at {:#x}",
+                local_apic_address()
+            )
+        }
+        _ => {}
+    }
 }
 
 fn find_tables(rsdp: u64) -> FirmwareTables<'static> {
@@ -87,11 +94,6 @@ fn find_tables(rsdp: u64) -> FirmwareTables<'static> {
         *slot = Some(unsafe { slice::from_raw_parts(physical_pointer(address as u64), length) });
     }
     found
-}
-
-fn madt_local_apic(tables: &FirmwareTables<'_>) -> Option<u64> {
-    let field = tables.madt?.get(LOCAL_APIC_FIELD..)?.first_chunk()?;
-    Some(u32::from_le_bytes(*field).into()).filter(|address| *address != 0)
 }
 
 /// The acpi crate's way to memory.

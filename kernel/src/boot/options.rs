@@ -95,6 +95,14 @@ pub struct Options {
     pub hang_test: bool,
     /// Log what happens to windows.
     pub log_windows: bool,
+    /// Check uses of per-CPU data that come too early or go nowhere, and tell them with their callers.
+    pub percpu_debug: bool,
+    /// Which misuse of the map from CPUs to nodes is to happen; none if empty.
+    pub node_test: &'static str,
+    /// A CPU that is to stop before it reports.
+    pub silent_cpu: Option<u16>,
+    /// How many milliseconds may pass without a CPU that reports.
+    pub cpu_patience: u64,
 }
 
 const DEFAULTS: Options = Options {
@@ -115,6 +123,11 @@ const DEFAULTS: Options = Options {
     triple_fault_test: false,
     hang_test: false,
     log_windows: false,
+    percpu_debug: false,
+    node_test: "",
+    silent_cpu: None,
+    // Emulated CPUs share the host's cores: generous.
+    cpu_patience: 20_000,
 };
 
 static OPTIONS: Once<Options> = Once::new();
@@ -152,6 +165,9 @@ impl Options {
             "percpu_kernel" => number(&mut self.percpu_kernel, name, value, size::SOME_PART),
             "window_stride" => number(&mut self.window_stride, name, value, size::STRIDE),
             "setup_test" => self.setup_test = value,
+            "node_test" => self.node_test = value,
+            "silent_cpu" => self.choose_silent_cpu(value),
+            "cpu_patience" => number(&mut self.cpu_patience, name, value, size::LIMIT),
             // Words without our prefix may be init's.
             _ if name.starts_with("percpu_") => log!("options: unknown option {name}, ignored"),
             _ => {}
@@ -168,6 +184,7 @@ impl Options {
             "triple_fault_test" => self.triple_fault_test = true,
             "hang_test" => self.hang_test = true,
             "log_windows" => self.log_windows = true,
+            "percpu_debug" => self.percpu_debug = true,
             _ if word.starts_with("percpu_") => log!("options: {word} without a value, ignored"),
             _ => {}
         }
@@ -180,6 +197,13 @@ impl Options {
             "page" => self.percpu_alloc = Builder::Page,
             "up" => self.percpu_alloc = Builder::Up,
             _ => log!("percpu: unknown allocator {name} specified"),
+        }
+    }
+
+    fn choose_silent_cpu(&mut self, number: &str) {
+        match number.parse() {
+            Ok(number) => self.silent_cpu = Some(number),
+            Err(_) => log!("options: silent_cpu={number} is no CPU, every CPU reports"),
         }
     }
 

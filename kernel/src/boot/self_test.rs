@@ -1,12 +1,15 @@
-//! Endings on purpose, so that the launcher and its tests see each kind of it.
+//! Endings and misuse on purpose, so that the launcher and its tests see each kind of it.
 
 use core::arch::asm;
 
+use percpu_core::CpuId;
 use x86_64::VirtAddr;
 use x86_64::instructions::tables::lidt;
 use x86_64::structures::DescriptorTablePointer;
 
+use super::firmware;
 use super::options::Options;
+use crate::cpu::node::{cpu_to_node, early_cpu_to_node};
 use crate::debug_exit::{self, Verdict};
 use crate::log;
 
@@ -28,6 +31,37 @@ pub fn end_early(options: &Options) {
 pub fn hang(options: &Options) {
     if options.hang_test {
         debug_exit::halt();
+    }
+}
+
+/// What `node_test=` asks of the map from CPUs to nodes while it is the boot-time one.
+pub fn ask_for_nodes_early(options: &Options) {
+    match options.node_test {
+        "too_early" => log!("node_test: node {}", cpu_to_node(CpuId::BOOT)),
+        "all" => tell_nodes("early"),
+        _ => {}
+    }
+}
+
+/// The same, once each CPU has its own word.
+pub fn ask_for_nodes_late(options: &Options) {
+    match options.node_test {
+        "nobody" => {
+            let behind_all = CpuId::new(firmware::topology().cpu_count() as u16);
+            let node = early_cpu_to_node(behind_all);
+            log!("node_test: is there a node? {}", node.is_some());
+        }
+        "all" => tell_nodes("late"),
+        _ => {}
+    }
+}
+
+fn tell_nodes(when: &str) {
+    for cpu in firmware::topology().cpus() {
+        match early_cpu_to_node(cpu) {
+            Some(node) => log!("node_test: {when} cpu {cpu} node {node}"),
+            None => log!("node_test: {when} cpu {cpu} without a node"),
+        }
     }
 }
 

@@ -1,29 +1,57 @@
-//! Starts the other CPUs, one after the other, and counts who reported.
+//! Starts the other CPUs, all at once, and counts who reported.
 //!
 //! INIT, then two start-up messages (SDM volume 3, section 8.4.4.1). A CPU begins in real mode in the
-//! trampoline page, reaches long mode on the boot page table, and jumps to the kernel, where its first Rust
-//! statement installs its GS base. One that does not report in time is named and left out: it stays
-//! possible.
+//! trampoline page, reaches long mode on the boot page table, and jumps to the kernel. There it asks its APIC
+//! for its id, which tells it its number and its stack, so that it does not matter who comes first; its first
+//! Rust statement installs its GS base. One that does not report in time is named and left out: it stays
+//! possible, and would stop if it came later.
 
 use core::arch::global_asm;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
+use abi::MAX_CPUS;
 use percpu_core::CpuId;
 
 use super::firmware;
+use super::options::options;
 use crate::cpu::{self, apic, tables};
 use crate::memory::{self, kernel_map};
-use crate::{log, schedule};
+use crate::{debug_exit, log, schedule};
 
 /// Where the trampoline is copied: below 1 MiB, which no one else uses.
 const TRAMPOLINE: u64 = 0x8000;
-/// Its arguments: boot page table, kernel page table, stack, entry, CPU number, no-execute.
+/// Its arguments, the same for all CPUs: boot page table, kernel page table, entry, no-execute.
 const ARGUMENTS: u64 = TRAMPOLINE + 0xf00;
-/// How long a CPU may take to report. Emulated CPUs share the host's cores: generous.
-const PATIENCE_MILLISECONDS: u32 = 20_000;
+/// In [`Start`], for a number that no CPU has.
+const NOBODY: u64 = u64::MAX;
 
-static ONLINE: [AtomicU64; abi::MAX_CPUS / 64] = [const { AtomicU64::new(0) }; abi::MAX_CPUS / 64];
+const ABSENT: u8 = 0;
+const STARTING: u8 = 1;
+const ONLINE: u8 = 2;
+const LEFT_OUT: u8 = 3;
+
+/// What every CPU is doing, by its number. Only STARTING is left by two sides, each by compare-exchange: the
+/// CPU reports, or the boot CPU gives it up.
+static STATES: [AtomicU8; MAX_CPUS] = [const { AtomicU8::new(ABSENT) }; MAX_CPUS];
 static ONLINE_COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// What a CPU finds by its APIC id. The entry code reads it.
+#[repr(C)]
+struct Start {
+    apic_id: AtomicU64,
+    stack: AtomicU64,
+}
+
+/// By number. Written before any of them starts.
+static STARTS: [Start; MAX_CPUS] = [const {
+    Start {
+        apic_id: AtomicU64::new(NOBODY),
+        stack: AtomicU64::new(0),
+    }
+}; MAX_CPUS];
+/// Address of the APIC's page in the physical map, for the entry code.
+static APIC_PAGE: AtomicU64 = AtomicU64::new(0);
 
 unsafe extern "C" {
     static ap_trampoline_start: u8;
@@ -34,7 +62,7 @@ unsafe extern "C" {
 
 /// Whether `cpu` has reported.
 pub fn is_online(cpu: CpuId) -> bool {
-    ONLINE[cpu.index() / 64].load(Ordering::Acquire) >> (cpu.index() % 64) & 1 == 1
+    STATES[cpu.index()].load(Ordering::Acquire) == ONLINE
 }
 
 /// How many CPUs have reported, the boot CPU included.
@@ -44,60 +72,88 @@ pub fn online_count() -> usize {
 
 /// Starts every present CPU but the boot CPU, which counts as online from here on.
 pub fn start_others() {
-    set_online(CpuId::BOOT);
-    copy_trampoline();
     let topology = firmware::topology();
-    for cpu in topology.present_cpus().filter(|cpu| *cpu != CpuId::BOOT) {
-        start(cpu);
+    STATES[CpuId::BOOT.index()].store(STARTING, Ordering::Release);
+    report(CpuId::BOOT);
+    log!("cpu {} online", CpuId::BOOT);
+    let others = topology.present_cpus().filter(|cpu| *cpu != CpuId::BOOT);
+    if others.clone().next().is_some() {
+        others.clone().for_each(prepare);
+        copy_trampoline();
+        wake(others.clone());
+        wait_for(others.clone());
+        others.for_each(leave_out_if_silent);
     }
-    let count = topology.present_cpus().count();
     log!(
-        "cpus: {} of {count} online, {} possible",
+        "cpus: {} of {} online, {} possible",
         online_count(),
+        topology.present_cpus().count(),
         topology.cpu_count()
     );
 }
 
-fn start(cpu: CpuId) {
-    let stack = tables::prepare(cpu);
-    let nx = u64::from(cpu::features::detect().nx);
-    let boot_root = (&raw const boot_pml4_physical) as u64;
-    let entry = ap_entry64 as *const () as u64;
-    let arguments = [
-        boot_root,
-        kernel_map::kernel_root(),
-        stack,
-        entry,
-        u64::from(cpu.get()),
-        nx,
-    ];
-    // SAFETY: the trampoline page belongs to this file, and the CPU before this one has left it.
-    unsafe {
-        memory::physical_pointer(ARGUMENTS)
-            .cast::<[u64; 6]>()
-            .write_volatile(arguments)
-    };
-    apic::send_init(cpu);
-    apic::wait_milliseconds(10);
-    for _ in 0..2 {
-        apic::send_startup(cpu, (TRAMPOLINE >> 12) as u8);
-        apic::wait_milliseconds(1);
-    }
-    for _ in 0..PATIENCE_MILLISECONDS {
-        if is_online(cpu) {
-            return;
-        }
-        apic::wait_milliseconds(1);
-    }
-    // Parked again, so that it cannot wake up later in a page that is not its own any more.
-    apic::send_init(cpu);
-    log!("cpu {cpu}: did not report, left out");
+/// Gives a CPU its stack, where it will find it.
+fn prepare(cpu: CpuId) {
+    let apic_id = firmware::topology().apic_id(cpu).expect("a CPU of the topology");
+    let start = &STARTS[cpu.index()];
+    start.stack.store(tables::prepare(cpu), Ordering::Release);
+    start.apic_id.store(apic_id.get().into(), Ordering::Release);
+    STATES[cpu.index()].store(STARTING, Ordering::Release);
 }
 
-fn set_online(cpu: CpuId) {
-    ONLINE[cpu.index() / 64].fetch_or(1 << (cpu.index() % 64), Ordering::AcqRel);
+/// The waits of the manual, once for all: 10 ms from INIT on, then twice what is more than 200 µs.
+fn wake(cpus: impl Iterator<Item = CpuId> + Clone) {
+    cpus.clone().for_each(apic::send_init);
+    apic::wait_milliseconds(10);
+    for _ in 0..2 {
+        let silent = cpus.clone().filter(|cpu| !is_online(*cpu));
+        silent.for_each(|cpu| apic::send_startup(cpu, (TRAMPOLINE >> 12) as u8));
+        apic::wait_milliseconds(1);
+    }
+}
+
+/// Names the CPUs that report, until all have or none has for as long as one may take.
+///
+/// They do not say so themselves: hundreds that spin for the console's lock would keep its holder from its
+/// host's cores.
+fn wait_for(cpus: impl Iterator<Item = CpuId> + Clone) {
+    let mut is_told = [false; MAX_CPUS];
+    let mut missing = cpus.clone().count();
+    let mut silence = 0;
+    while missing > 0 && silence < options().cpu_patience {
+        apic::wait_milliseconds(1);
+        silence += 1;
+        for cpu in cpus.clone().filter(|cpu| is_online(*cpu)) {
+            if !core::mem::replace(&mut is_told[cpu.index()], true) {
+                log!("cpu {cpu} online");
+                missing -= 1;
+                silence = 0;
+            }
+        }
+    }
+}
+
+fn leave_out_if_silent(cpu: CpuId) {
+    if change(cpu, LEFT_OUT) {
+        // Parked again. Should this reach it late, it stops by itself when it reports.
+        apic::send_init(cpu);
+        log!("cpu {cpu}: did not report, left out");
+    }
+}
+
+fn report(cpu: CpuId) {
+    if !change(cpu, ONLINE) {
+        debug_exit::halt();
+    }
     ONLINE_COUNT.fetch_add(1, Ordering::AcqRel);
-    log!("cpu {cpu} online");
+}
+
+/// From STARTING to another state; not if it has left it.
+fn change(cpu: CpuId, to: u8) -> bool {
+    let state = &STATES[cpu.index()];
+    state
+        .compare_exchange(STARTING, to, Ordering::AcqRel, Ordering::Acquire)
+        .is_ok()
 }
 
 fn copy_trampoline() {
@@ -107,20 +163,39 @@ fn copy_trampoline() {
         length <= (ARGUMENTS - TRAMPOLINE) as usize,
         "the trampoline fits in front of its arguments"
     );
-    // SAFETY: the page below 1 MiB is given to no one else (memory map), and the code is that long.
-    unsafe { memory::physical_pointer(TRAMPOLINE).copy_from_nonoverlapping(start, length) };
+    let arguments = [
+        (&raw const boot_pml4_physical) as u64,
+        kernel_map::kernel_root(),
+        ap_entry64 as *const () as u64,
+        u64::from(cpu::features::detect().nx),
+    ];
+    let page = memory::physical_pointer(firmware::local_apic_address());
+    APIC_PAGE.store(page as u64, Ordering::Release);
+    // SAFETY: the page below 1 MiB is given to no one else (memory map), no CPU runs in it yet, and code and
+    // arguments are that long.
+    unsafe {
+        memory::physical_pointer(TRAMPOLINE).copy_from_nonoverlapping(start, length);
+        memory::physical_pointer(ARGUMENTS)
+            .cast::<[u64; 4]>()
+            .write_volatile(arguments);
+    }
 }
 
 /// First Rust code of every other CPU, on its own kernel stack and the kernel's page table.
 extern "C" fn ap_main(cpu: u64) -> ! {
     let cpu = CpuId::new(cpu as u16);
-    // SAFETY: the boot CPU built the first chunk, and named this CPU in these arguments only.
+    // SAFETY: the boot CPU built the first chunk, and no other CPU has this one's APIC id.
     unsafe { cpu::gs::install(cpu) };
+    if options().silent_cpu == Some(cpu.get()) {
+        debug_exit::halt();
+    }
     cpu::initialize();
-    set_online(cpu);
+    report(cpu);
     schedule::run()
 }
 
+// From `ap_entry64` on: IA32_APIC_BASE says in which mode this CPU's APIC is, and so where its id is. Who is not
+// in the list stops.
 global_asm!(
     r#"
     .section .rodata.trampoline, "a"
@@ -154,7 +229,7 @@ ap_protected:
     mov ecx, 0xc0000080
     rdmsr
     or eax, 0x100
-    cmp dword ptr [AP_ARGUMENTS + 40], 0
+    cmp dword ptr [AP_ARGUMENTS + 24], 0
     je 2f
     or eax, 0x800
 2:  wrmsr
@@ -167,9 +242,7 @@ ap_protected:
 ap_long:
     mov ebx, {arguments}
     mov rax, [rbx + 8]
-    mov rcx, [rbx + 16]
-    mov rdi, [rbx + 32]
-    mov rdx, [rbx + 24]
+    mov rdx, [rbx + 16]
     jmp rdx
     .balign 8
 ap_gdt:
@@ -186,12 +259,39 @@ ap_trampoline_end:
     .global ap_entry64
 ap_entry64:
     mov cr3, rax
-    mov rsp, rcx
+    mov ecx, 0x1b
+    rdmsr
+    test eax, 0x400
+    jz 2f
+    mov ecx, 0x802
+    rdmsr
+    jmp 3f
+2:  mov rcx, [rip + {page}]
+    mov eax, [rcx + 0x20]
+    shr eax, 24
+3:  mov eax, eax
+    lea rcx, [rip + {starts}]
+    xor edi, edi
+4:  cmp rax, [rcx]
+    je 5f
+    add rcx, {start_size}
+    inc edi
+    cmp edi, {cpus}
+    jb 4b
+    jmp 6f
+5:  mov rsp, [rcx + {stack}]
     xor ebp, ebp
     call {main}
-    ud2
+6:  cli
+    hlt
+    jmp 6b
 "#,
     base = const TRAMPOLINE,
     arguments = const ARGUMENTS,
+    page = sym APIC_PAGE,
+    starts = sym STARTS,
+    start_size = const size_of::<Start>(),
+    stack = const offset_of!(Start, stack),
+    cpus = const MAX_CPUS,
     main = sym ap_main,
 );

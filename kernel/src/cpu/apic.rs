@@ -1,7 +1,9 @@
-//! The local APIC of this CPU (xAPIC mode): end of interrupt, inter-processor interrupts, and the slice timer.
+//! The local APIC of this CPU: end of interrupt, inter-processor interrupts, and the slice timer.
 //!
-//! The only place where an `ApicId` is written to hardware. Registers: SDM volume 3, table 10-1. The
-//! registers lie at the same physical address on every CPU, each CPU seeing its own.
+//! The only place where an `ApicId` is written to hardware. Registers: SDM volume 3, table 10-1, named by their
+//! offset in the page of xAPIC mode; `access` knows both modes. Each CPU sees its own registers.
+
+mod access;
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,7 +11,8 @@ use percpu_core::{ApicId, CpuId};
 use x86_64::instructions::port::Port;
 
 use crate::boot::firmware;
-use crate::memory;
+
+pub use access::{access, choose};
 
 /// The slice of the running thread is over.
 pub const TIMER_VECTOR: u64 = 0xf0;
@@ -20,23 +23,20 @@ pub const FLUSH_VECTOR: u64 = 0xf2;
 /// The APIC's own: needs no end of interrupt.
 const SPURIOUS_VECTOR: u64 = 0xff;
 
-const TASK_PRIORITY: u64 = 0x80;
-const EOI: u64 = 0xb0;
-const SPURIOUS: u64 = 0xf0;
-const COMMAND_LOW: u64 = 0x300;
-const COMMAND_HIGH: u64 = 0x310;
-const LVT_TIMER: u64 = 0x320;
-const LVT_LINT0: u64 = 0x350;
-const LVT_LINT1: u64 = 0x360;
-const INITIAL_COUNT: u64 = 0x380;
-const CURRENT_COUNT: u64 = 0x390;
-const DIVIDE: u64 = 0x3e0;
+const TASK_PRIORITY: u16 = 0x80;
+const EOI: u16 = 0xb0;
+const SPURIOUS: u16 = 0xf0;
+const LVT_TIMER: u16 = 0x320;
+const LVT_LINT0: u16 = 0x350;
+const LVT_LINT1: u16 = 0x360;
+const INITIAL_COUNT: u16 = 0x380;
+const CURRENT_COUNT: u16 = 0x390;
+const DIVIDE: u16 = 0x3e0;
 
 const MASKED: u32 = 1 << 16;
 const NMI_MODE: u32 = 4 << 8;
 const ENABLE: u32 = 1 << 8;
 const ASSERT: u32 = 1 << 14;
-const PENDING: u32 = 1 << 12;
 const INIT: u32 = 5 << 8;
 const STARTUP: u32 = 6 << 8;
 const DIVIDE_BY_16: u32 = 3;
@@ -49,6 +49,7 @@ static SLICE: AtomicU32 = AtomicU32::new(0);
 
 /// Switches this CPU's APIC on. NMIs are let through; the first CPU measures the timer.
 pub fn initialize() {
+    access().enter();
     write(TASK_PRIORITY, 0);
     write(LVT_LINT0, MASKED);
     write(LVT_LINT1, NMI_MODE);
@@ -108,11 +109,7 @@ fn apic_id(cpu: CpuId) -> ApicId {
 }
 
 fn send(to: ApicId, command: u32) {
-    while read(COMMAND_LOW) & PENDING != 0 {
-        core::hint::spin_loop();
-    }
-    write(COMMAND_HIGH, to.get() << 24);
-    write(COMMAND_LOW, command);
+    access().send(to, command);
 }
 
 /// Lets the timer run for one slice of the PIT's channel 2 and reads how far it came.
@@ -149,16 +146,10 @@ fn mask_legacy_interrupts() {
     }
 }
 
-fn register(offset: u64) -> *mut u32 {
-    memory::physical_pointer(firmware::local_apic_address() + offset).cast()
+fn read(offset: u16) -> u32 {
+    access().read(offset)
 }
 
-fn read(offset: u64) -> u32 {
-    // SAFETY: the page of the APIC is mapped, uncached; reading these registers has no side effect.
-    unsafe { register(offset).read_volatile() }
-}
-
-fn write(offset: u64, value: u32) {
-    // SAFETY: as for `read`; each caller says what the write does, and none touches memory.
-    unsafe { register(offset).write_volatile(value) }
+fn write(offset: u16, value: u32) {
+    access().write(offset, value);
 }

@@ -12,24 +12,18 @@ pub mod features;
 pub mod frame;
 #[expect(unsafe_code, reason = "writes the GS and FS bases")]
 pub mod gs;
+pub mod node;
 #[expect(unsafe_code, reason = "assembly at every border between user and kernel mode")]
 mod stubs;
 #[expect(unsafe_code, reason = "loads GDT, TSS and IDT")]
 pub mod tables;
 
-use percpu_core::NodeId;
 use x86_64::PhysAddr;
 use x86_64::registers::control::{Cr2, Cr3, Cr3Flags};
 use x86_64::structures::paging::PhysFrame;
 
 pub use gs::{switch_fs, this_cpu};
-
-/// The node of this CPU.
-pub fn this_node() -> NodeId {
-    crate::boot::firmware::topology()
-        .node_of_cpu(this_cpu())
-        .unwrap_or(NodeId::FIRST)
-}
+pub use node::{cpu_to_node, this_node};
 
 /// Address of the last page fault. Read before anything else can fault.
 pub fn fault_address() -> u64 {

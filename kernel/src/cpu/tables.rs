@@ -16,8 +16,8 @@ use x86_64::structures::DescriptorTablePointer;
 use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable, SegmentSelector};
 use x86_64::structures::tss::TaskStateSegment;
 
-use super::{entry, gs};
-use crate::boot::{firmware, first_chunk};
+use super::{cpu_to_node, entry, gs};
+use crate::boot::first_chunk;
 use crate::memory::frame;
 use crate::per_cpu;
 use crate::sync::Once;
@@ -51,10 +51,7 @@ static IDT: Once<[Gate; 256]> = Once::new();
 /// Gives `cpu` its stacks, on its own node, and tells the top of its kernel stack. Before the CPU starts.
 pub fn prepare(cpu: CpuId) -> u64 {
     let bytes = KERNEL_STACK_BYTES + IST_STACKS * IST_STACK_BYTES;
-    let node = firmware::topology()
-        .node_of_cpu(cpu)
-        .unwrap_or(percpu_core::NodeId::FIRST);
-    let memory = frame::allocate_contiguous(node, (bytes / PAGE) as usize, PAGE, 0)
+    let memory = frame::allocate_contiguous(cpu_to_node(cpu), (bytes / PAGE) as usize, PAGE, 0)
         .unwrap_or_else(|_| panic!("no memory for the stacks of cpu {cpu}"));
     let base = memory.pointer() as u64;
     STACKS.on(cpu).store(base, Ordering::Release);

@@ -1,18 +1,19 @@
 //! The kernel's heap. The only file that knows which allocator it is.
 //!
-//! It grows by pieces of 2 MiB, of the first node or near it, and never shrinks. Kernel objects that
+//! It grows by pieces of 2 MiB, of the boot CPU's node or near it, and never shrinks. Kernel objects that
 //! belong to a node's CPUs take frames there instead.
 
 use core::alloc::Layout;
 
 use arrayvec::ArrayVec;
-use percpu_core::{NodeId, PAGE_SIZE};
+use percpu_core::{CpuId, NodeId, PAGE_SIZE};
 use talc::base::Talc;
 use talc::base::binning::Binning;
 use talc::source::Source;
 use talc::{DefaultBinning, TalcLock, min_first_heap_size};
 
 use super::{PhysicalRange, frame};
+use crate::cpu::node::early_cpu_to_node;
 use crate::sync::Lock;
 
 const PIECE: usize = 2 << 20;
@@ -45,9 +46,11 @@ unsafe impl Source for Frames {
             .checked_add(OVERHEAD + min_first_heap_size::<DefaultBinning>())
             .ok_or(())?;
         let needed = needed.next_multiple_of(PAGE_SIZE as usize);
+        // The first pieces are taken before there is per-CPU memory.
+        let node = early_cpu_to_node(CpuId::BOOT).unwrap_or(NodeId::FIRST);
         let take = |bytes: usize| {
             let frames = bytes / PAGE_SIZE as usize;
-            frame::allocate_contiguous(NodeId::FIRST, frames, PAGE_SIZE, 0).map(|first| (first, bytes))
+            frame::allocate_contiguous(node, frames, PAGE_SIZE, 0).map(|first| (first, bytes))
         };
         let piece = take(needed.max(PIECE)).or_else(|_| take(needed));
         let (first, bytes) = piece.map_err(|_| ())?;

@@ -148,7 +148,7 @@ fn allocate(count: u64, pages: u64, placement: Placement) -> Result<Vec<Physical
         let frame = match placement {
             Placement::Anywhere => frame::allocate_near(cpu::this_node()),
             Placement::Node(node) => frame::allocate_on(NodeId::new(node)),
-            Placement::PerCpu => frame::allocate_on(node_of((index / pages) as u16)),
+            Placement::PerCpu => frame::allocate_on(cpu::cpu_to_node(CpuId::new((index / pages) as u16))),
         };
         match frame {
             Ok(frame) => frames.push(frame),
@@ -159,12 +159,6 @@ fn allocate(count: u64, pages: u64, placement: Placement) -> Result<Vec<Physical
         }
     }
     Ok(frames)
-}
-
-fn node_of(cpu: u16) -> NodeId {
-    firmware::topology()
-        .node_of_cpu(CpuId::new(cpu))
-        .unwrap_or(NodeId::FIRST)
 }
 
 impl Drop for Memory {

@@ -14,6 +14,7 @@ use super::ranges::Range;
 use super::space::Inner;
 use super::{Memory, Space, contents};
 use crate::boot::{firmware, options, smp};
+use crate::cpu::cpu_to_node;
 use crate::memory::address_space::Access;
 use crate::memory::frame::{self, PhysicalFrame};
 use crate::refusal::{Refusal, require};
@@ -52,7 +53,7 @@ pub fn header_pages() -> impl Iterator<Item = (u64, PhysicalFrame)> + Clone {
 
 fn make_header(cpu: CpuId, base: u64) -> PhysicalFrame {
     let topology = firmware::topology();
-    let node = topology.node_of_cpu(cpu).unwrap_or_default();
+    let node = cpu_to_node(cpu);
     let frame = frame::allocate_near(node).expect("frames are left when the first process is made");
     let words = [
         (header::UNIT_BASE, base),

@@ -7,8 +7,11 @@ use std::path::Path;
 
 use addr2line::Loader;
 
-/// A panic's return addresses stand behind these words, in the kernel.
-const IN_KERNEL: &str = "panic: return addresses";
+/// The kernel's return addresses stand behind these words: of its end, or of something that it only tells.
+const IN_KERNEL: [(&str, &str); 2] = [
+    ("panic: return addresses", "panic in the kernel"),
+    ("warning: return addresses", "warning in the kernel"),
+];
 /// A fault's behind these words and the program's name; the first is the instruction that faulted.
 const IN_PROGRAM: &str = "fault: return addresses";
 /// What QEMU calls the instruction pointer in its register dump.
@@ -52,12 +55,13 @@ pub fn explain(
 pub type Loaded = Option<Loader>;
 
 fn of_line(line: &str) -> Option<Trace<'_>> {
-    if let Some((_, rest)) = line.split_once(IN_KERNEL) {
-        let addresses = addresses(rest);
+    let mut kernels = IN_KERNEL.iter();
+    if let Some((rest, title)) = kernels.find_map(|(words, title)| Some((line.split_once(words)?.1, *title)))
+    {
         return Some(Trace {
-            title: "panic in the kernel".into(),
+            title: title.into(),
             binary: "kernel",
-            addresses,
+            addresses: addresses(rest),
             first_is_exact: false,
         });
     }
@@ -136,6 +140,11 @@ mod tests {
     fn address_lists_are_found_wherever_they_stand() {
         let panic = of_line("[cpu 1] panic: return addresses 0xffffffff80201000 0xffffffff80202000").unwrap();
         assert_eq!((panic.binary, panic.addresses.len()), ("kernel", 2));
+        let warning = of_line("warning: return addresses 0xffffffff80201000").unwrap();
+        assert_eq!(
+            (warning.title.as_str(), warning.addresses.len()),
+            ("warning in the kernel", 1)
+        );
         let fault = of_line("fault: return addresses probe 0x400010 0x400020").unwrap();
         assert_eq!(
             (fault.binary, fault.addresses),
