@@ -21,6 +21,7 @@ mod placement;
 mod probes;
 mod protection;
 mod setup_checks;
+mod topology;
 mod up;
 mod witness;
 
@@ -38,6 +39,7 @@ fn main() {
         options::trials(),
         up::trials(),
         setup_checks::trials(),
+        topology::trials(),
         counter::trials(),
         bench::trials(),
         moments::trials(),

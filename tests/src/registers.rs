@@ -9,6 +9,8 @@ pub struct Registers {
     pub privilege: u8,
     /// The instruction pointer.
     pub instruction: u64,
+    /// The stack pointer.
+    pub stack: u64,
     /// Where its page tables begin.
     pub cr3: u64,
     /// Protections, and whether the FPU may be used.
@@ -43,6 +45,7 @@ fn one(dump: &str) -> Option<Registers> {
         gs_base: u64::from_str_radix(base, 16).ok()?,
         privilege: flag("CPL=")?.parse().ok()?,
         instruction: u64::from_str_radix(flag("RIP=").or_else(|| flag("EIP="))?, 16).ok()?,
+        stack: u64::from_str_radix(flag("RSP=").or_else(|| flag("ESP="))?, 16).ok()?,
         cr3: word("CR3=")?,
         cr0: word("CR0=")?,
         cr4: word("CR4=")?,
@@ -56,13 +59,14 @@ mod tests {
     use super::*;
 
     const DUMP: &str = "\r\nCPU#0\r\n\
-        RAX=0000000000000000 RBX=00000000000021e0\r\n\
+        RAX=0000000000000000 RBX=00000000000021e0 RSP=ffff800000111ff0\r\n\
         RIP=ffffffff80200064 RFL=00000046 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=1\r\n\
         FS =0000 0000000000000000 00000000 00000000\r\n\
         GS =0000 ffff800083dd8000 00000000 00000000\r\n\
         CR0=80010033 CR2=0000000000000000 CR3=000000000259c000 CR4=00000020\r\n\
         EFER=0000000000000d00\r\n\
         \r\nCPU#1\r\n\
+        RSP=0000000000500000\r\n\
         RIP=0000000000400000 RFL=00000246 [---Z-P-] CPL=3 II=0 A20=1 SMM=0 HLT=0\r\n\
         GS =0000 0000100000200000 00000000 00000000\r\n\
         CR0=80010033 CR2=0000000000000000 CR3=0000000000001000 CR4=00000020\r\n\
@@ -75,6 +79,7 @@ mod tests {
             gs_base: 0xffff_8000_83dd_8000,
             privilege: 0,
             instruction: 0xffff_ffff_8020_0064,
+            stack: 0xffff_8000_0011_1ff0,
             cr3: 0x259_c000,
             cr0: 0x8001_0033,
             cr4: 0x20,

@@ -88,6 +88,10 @@ fn find_tables(rsdp: u64) -> FirmwareTables<'static> {
             Signature::SLIT => &mut found.slit,
             _ => continue,
         };
+        if slot.is_some() {
+            log!("firmware: a second {}: not used", header.signature);
+            continue;
+        }
         let length = (header.length as usize).min(MAX_TABLE);
         // SAFETY: firmware's table, in memory that the physical map covers and nobody writes; its length is
         // firmware's word, but no more than the limit. The reader checks every byte of it.
