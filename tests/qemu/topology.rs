@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use libtest_mimic::{Failed, Trial};
-use run_qemu::{Machine, Status, Transcript};
+use run_qemu::{CpuTopology, Machine, Status, Transcript};
 use selion_tests::{FirstChunk, topology};
 
 use crate::lab::{TIME_LIMIT, boot, check, check_ending, with_append};
@@ -78,8 +78,16 @@ fn silent() -> Result<(), Failed> {
 
 /// 0 to 5 and 8 to 13: each socket takes a power of two.
 fn sparse() -> Result<(), Failed> {
-    let machine = with_smp(&[6, 6], "sockets=2,cores=3,threads=2");
-    let run = works(&machine)?;
+    let topology = CpuTopology {
+        sockets: 2,
+        cores: 3,
+        threads: 2,
+    };
+    let run = works(&Machine {
+        nodes: vec![6, 6],
+        topology: Some(topology),
+        ..Machine::default()
+    })?;
     says("cpus: 12 of 12 online, 12 possible", &run)?;
     let chunk = FirstChunk::read(&run.lines)?;
     let ids: Vec<u64> = chunk.cpus.iter().map(|cpu| cpu.apic).collect();
@@ -92,20 +100,15 @@ fn sparse() -> Result<(), Failed> {
 }
 
 fn absent() -> Result<(), Failed> {
-    let run = works(&with_smp(&[2], "maxcpus=6"))?;
+    let run = works(&Machine {
+        nodes: vec![2],
+        absent: 4,
+        ..Machine::default()
+    })?;
     says("cpus: 2 of 2 online, 6 possible", &run)?;
     let chunk = FirstChunk::read(&run.lines)?;
     check(chunk.cpus.len() == 6, "a unit for each of six", &run)?;
     counted_on(2, &run)
-}
-
-fn with_smp(nodes: &[u32], more: &str) -> Machine {
-    Machine {
-        nodes: nodes.to_vec(),
-        // QEMU merges it with what it was told before.
-        extra: vec!["-smp".into(), more.into()],
-        ..Machine::default()
-    }
 }
 
 /// A halted CPU's stack pointer is an address in the physical map.

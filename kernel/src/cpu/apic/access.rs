@@ -34,14 +34,13 @@ pub struct Access {
 
 static ACCESS: Once<Access> = Once::new();
 
-/// Chooses the mode, enters it on the boot CPU, and tells this CPU's own id.
+/// Chooses the mode, enters it on the boot CPU, and tells this CPU's own id. The page need not be mapped yet.
 pub fn choose() -> (ApicMode, ApicId) {
+    let leaf = raw_cpuid::CpuId::new().get_feature_info();
     let access = *ACCESS.call_once(|| {
         // SAFETY: reads a register that every CPU in 64-bit mode has.
         let base = unsafe { Msr::new(APIC_BASE).read() };
-        let has_x2apic = raw_cpuid::CpuId::new()
-            .get_feature_info()
-            .is_some_and(|leaf| leaf.has_x2apic());
+        let has_x2apic = leaf.as_ref().is_some_and(|leaf| leaf.has_x2apic());
         Access {
             mode: match base & X2APIC_ENABLED != 0 || has_x2apic {
                 true => ApicMode::X2Apic,
@@ -51,10 +50,12 @@ pub fn choose() -> (ApicMode, ApicId) {
         }
     });
     access.enter();
-    let id = access.mode.id_of(access.read(ID));
-    let name = match access.mode {
-        ApicMode::XApic => "xAPIC",
-        ApicMode::X2Apic => "x2APIC",
+    let (name, id) = match access.mode {
+        ApicMode::XApic => {
+            let id = leaf.map_or(0, |leaf| leaf.initial_local_apic_id());
+            ("xAPIC", ApicId::new(id.into()))
+        }
+        ApicMode::X2Apic => ("x2APIC", access.mode.id_of(access.read(ID))),
     };
     log!("apic: {name} mode, boot CPU has id {id}");
     (access.mode, id)
