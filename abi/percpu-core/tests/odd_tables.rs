@@ -12,19 +12,18 @@ fn outcome(tables: &Tables) -> (String, Vec<Complaint>) {
     (common::describe(&topology), complaints)
 }
 
-/// A sound machine with three nodes and a SLIT.
-fn sound() -> Tables {
-    Tables::of("memory-only-node")
+/// A sound machine with three nodes, and this SLIT.
+fn with_slit(localities: u64, matrix: &[u8]) -> (String, Vec<Complaint>) {
+    outcome(&Tables {
+        slit: Table::slit(localities, matrix).done(),
+        ..Tables::of("memory-only-node")
+    })
 }
 
 #[test]
 fn a_slit_that_makes_no_sense_is_left_out_as_a_whole() {
     let domain = ProximityDomain::new;
-    let incomplete = Table::slit(2, &[10, 20, 20, 10]).done();
-    let (text, complaints) = outcome(&Tables {
-        slit: incomplete,
-        ..sound()
-    });
+    let (text, complaints) = with_slit(2, &[10, 20, 20, 10]);
     let expected = Complaint::SlitIncomplete {
         from: domain(0),
         to: domain(2),
@@ -39,10 +38,7 @@ fn a_slit_that_makes_no_sense_is_left_out_as_a_whole() {
         ([10, 30, 30, 30, 10, 30, 30, 0, 10], (2, 1, 0)),
     ];
     for (matrix, (from, to, distance)) in implausible {
-        let (text, complaints) = outcome(&Tables {
-            slit: Table::slit(3, &matrix).done(),
-            ..sound()
-        });
+        let (text, complaints) = with_slit(3, &matrix);
         let expected = Complaint::SlitImplausible {
             from: domain(from),
             to: domain(to),
@@ -69,10 +65,7 @@ fn two_nodes_as_near_as_one_are_told_and_stay() {
         ),
     ];
     for (matrix, (from, to), distances) in cases {
-        let (text, complaints) = outcome(&Tables {
-            slit: Table::slit(3, &matrix).done(),
-            ..sound()
-        });
+        let (text, complaints) = with_slit(3, &matrix);
         let expected = Complaint::SlitRemoteAtTen {
             from: domain(from),
             to: domain(to),
@@ -85,10 +78,7 @@ fn two_nodes_as_near_as_one_are_told_and_stay() {
 #[test]
 fn unreachable_nodes_and_rows_for_more_are_no_reason_to_complain() {
     let unreachable = [10, 255, 255, 20, 255, 10, 255, 20, 255, 255, 10, 20, 0, 0, 0, 7];
-    let (text, complaints) = outcome(&Tables {
-        slit: Table::slit(4, &unreachable).done(),
-        ..sound()
-    });
+    let (text, complaints) = with_slit(4, &unreachable);
     assert_eq!(complaints, []);
     assert!(text.ends_with("distances 10,255,255 255,10,255 255,255,10"));
 }
