@@ -8,7 +8,8 @@ use run_qemu::{CpuTopology, Machine, Status, Transcript};
 use selion_tests::{FirstChunk, topology};
 
 use crate::lab::{TIME_LIMIT, boot, check, check_ending, with_append};
-use crate::witness::{Witness, eight};
+use crate::machines::case;
+use crate::witness::Witness;
 
 type Test = fn() -> Result<(), Failed>;
 
@@ -24,7 +25,9 @@ pub fn trials() -> Vec<Trial> {
         ("cpus::one_that_never_reports_is_left_out", silent),
         ("cpus::sparse_apic_ids_get_dense_numbers", sparse),
         ("cpus::those_that_are_not_there_are_possible", absent),
-        ("cpus::stacks_lie_on_their_cpus_nodes", || stacks(eight()?)),
+        ("cpus::stacks_lie_on_their_cpus_nodes", || {
+            stacks(case("8_on_3+5").witness()?)
+        }),
         ("cpus::nonsense_about_them_is_told_and_ignored", nonsense),
         ("tables::a_slit_that_is_too_small_is_told", small_slit),
         ("tables::a_slit_with_10_off_the_diagonal_is_told", near_slit),
