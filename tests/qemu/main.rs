@@ -21,6 +21,7 @@ mod placement;
 mod probes;
 mod protection;
 mod setup_checks;
+mod template;
 mod topology;
 mod up;
 mod witness;
@@ -37,6 +38,7 @@ fn main() {
         first_chunk::trials(),
         builders::trials(),
         options::trials(),
+        template::trials(),
         up::trials(),
         setup_checks::trials(),
         topology::trials(),

@@ -154,7 +154,9 @@ pub struct Address {
     /// Which.
     #[serde(deserialize_with = "address")]
     pub address: u64,
-    /// The CPU whose static part holds it.
+    /// Whether a static part holds it.
+    pub is_percpu: bool,
+    /// The CPU whose static part that is.
     pub static_of: Option<u64>,
     /// Then the same variable's address on the boot CPU.
     #[serde(deserialize_with = "maybe_address")]
@@ -242,7 +244,7 @@ mod tests {
         r#"facts: sizes {"static_size":4096,"reserved_size":131072,"dyn_size":28672,"unit_size":1048576,"alloc_size":2097152,"atom_size":2097152,"units_per_alloc":2,"kernel_part":16384}"#,
         r#"facts: place {"base":"0xffff800001000000","max_distance":2097152,"span_limit":549755813888,"template_start":"0xffffffff80236000","template_end":"0xffffffff80237000"}"#,
         r#"facts: group {"index":0,"base_offset":0,"size":2097152,"units":[0,null]}"#,
-        r#"facts: address {"address":"0xffff800000ffffff","static_of":null,"canonical":null,"phys":null}"#,
+        r#"facts: address {"address":"0xffff800000ffffff","is_percpu":false,"static_of":null,"canonical":null,"phys":null}"#,
         r#"facts: cpu {"cpu":0,"apic":0,"node":0,"present":true,"unit_index":0,"unit_offset":0,"unit_base":"0xffff800001000000","phys":"0x1000000","gs_base":"0xffff800080dca000","remote_pages":0}"#,
     ];
 

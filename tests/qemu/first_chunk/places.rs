@@ -145,7 +145,9 @@ pub fn addresses(case: &Case, seen: &Witness) -> Result<(), Failed> {
         let promise =
             format!("{told:x?}: in the static part of CPU {static_of:?}, {canonical:x?} on the boot CPU");
         check(
-            told.static_of == static_of && told.canonical == canonical,
+            told.static_of == static_of
+                && told.canonical == canonical
+                && told.is_percpu == static_of.is_some(),
             promise,
             &seen.transcript,
         )?;

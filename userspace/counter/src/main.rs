@@ -19,7 +19,7 @@ mod load;
 mod readings;
 mod report;
 
-use userlib::{entry, println, process, start};
+use userlib::{entry, percpu, println, process, start};
 
 use load::{Cells, Failure};
 
@@ -31,6 +31,7 @@ fn main() -> Result<u64, Failure> {
     let is_lossy = words().any(|word| word == "lossy");
     let adds = words().find_map(|word| word.strip_prefix("adds=")?.parse().ok());
     let adds = adds.unwrap_or(DEFAULT_ADDS);
+    report::reserved_part(&percpu::hello()?);
     let cells = Cells::make()?;
     if is_lossy {
         let expected = load::run(adds, move || adds::lossy(adds))?;

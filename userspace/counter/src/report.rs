@@ -1,9 +1,18 @@
 //! What the counter prints, and whether it is content.
 
+use userlib::percpu::Geometry;
 use userlib::{machine, println};
 
 use crate::adds::{LOSSY, STATIC};
 use crate::load::Cells;
+
+/// What the percpu server has to reserve from.
+pub fn reserved_part(geometry: &Geometry) {
+    match geometry.reserved_pages {
+        0 => println!("no reserved part: reservations are ordinary regions"),
+        all => println!("reserved pages {} of {all} free", geometry.reserved_free),
+    }
+}
 
 /// One row for each possible CPU.
 pub fn table(cells: &Cells) {

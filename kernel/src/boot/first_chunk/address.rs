@@ -13,6 +13,12 @@ pub struct PerCpuAddress {
     pub canonical: u64,
 }
 
+/// Whether any CPU's static part holds the address (H2).
+#[must_use]
+pub fn is_percpu_address(address: u64) -> bool {
+    percpu_address(address).is_some()
+}
+
 /// Whose static part holds the address (H2). `None` before the first chunk is built, and always where the template is the copy,
 /// as with Linux on one CPU.
 #[must_use]

@@ -111,11 +111,12 @@ pub fn print_online() {
 
 fn print_address(address: u64) {
     let phys = Address(address::per_cpu_ptr_to_phys(address));
+    let is_percpu = address::is_percpu_address(address);
     let found = address::percpu_address(address);
     let owner = Number(found.map(|found| found.cpu.index() as u64));
     let canonical = Address(found.map(|found| found.canonical));
     log!(
-        r#"facts: address {{"address":"{address:#x}","static_of":{owner},"canonical":{canonical},"phys":{phys}}}"#
+        r#"facts: address {{"address":"{address:#x}","is_percpu":{is_percpu},"static_of":{owner},"canonical":{canonical},"phys":{phys}}}"#
     );
 }
 
