@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::status::{Failure, Result};
 
 /// QEMU answers within milliseconds, unless the host is very busy.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An open control channel.
 pub struct Qmp {
