@@ -233,8 +233,9 @@ fn no_node() -> Result<(), Failed> {
     silence(&run)
 }
 
+/// Page mode needs the heap before there are units.
 fn quiet() -> Result<(), Failed> {
-    silence(&works(&backwards("percpu_debug"))?)
+    silence(&works(&backwards("percpu_debug percpu_alloc=page"))?)
 }
 
 fn silence(run: &Transcript) -> Result<(), Failed> {

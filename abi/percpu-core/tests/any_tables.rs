@@ -56,11 +56,15 @@ fn check(topology: &Topology, boot: u32) {
     }
 }
 
-/// Overwrites bytes, then makes length and checksum true again if asked to: without that, damage never
-/// gets past the checksum.
-fn damage(table: &mut Option<Vec<u8>>, changes: &[(usize, u8)], cut: usize, repaired: bool) {
+/// Cuts bytes off or appends some, overwrites others, then makes length and checksum true again if asked to:
+/// without that, damage never gets past the checksum.
+fn damage(table: &mut Option<Vec<u8>>, changes: &[(usize, u8)], length: Length, repaired: bool) {
     let Some(bytes) = table else { return };
-    bytes.truncate(bytes.len() - cut.min(bytes.len()));
+    match length {
+        Length::Same => {}
+        Length::Less(cut) => bytes.truncate(bytes.len() - cut.min(bytes.len())),
+        Length::More(count, seed) => bytes.extend(bytes_from(seed, count)),
+    }
     for (at, value) in changes {
         if let Some(byte) = bytes
             .len()
@@ -73,6 +77,24 @@ fn damage(table: &mut Option<Vec<u8>>, changes: &[(usize, u8)], cut: usize, repa
     if repaired {
         repair(bytes);
     }
+}
+
+/// What becomes of a table's length.
+#[derive(Clone, Copy, Debug)]
+enum Length {
+    Same,
+    /// So many bytes fewer.
+    Less(usize),
+    /// So many bytes more, made from a seed.
+    More(usize, u64),
+}
+
+fn any_length() -> impl Strategy<Value = Length> {
+    prop_oneof![
+        2 => Just(Length::Same),
+        1 => (0..60usize).prop_map(Length::Less),
+        1 => (0..60usize, any::<u64>()).prop_map(|(count, seed)| Length::More(count, seed)),
+    ]
 }
 
 /// Values that length fields like to be wrong by, and any other.
@@ -129,14 +151,14 @@ proptest! {
     fn damaged_tables_leave_a_usable_machine(
         machine in prop::sample::select(&MACHINES[..]),
         changes in prop::array::uniform3(any_changes()),
-        cuts in prop::array::uniform3(prop_oneof![3 => Just(0usize), 1 => 0..60usize]),
+        lengths in prop::array::uniform3(any_length()),
         repaired in prop::array::uniform3(prop::bool::weighted(0.9)),
         x2apic in any::<bool>(),
     ) {
         let mut tables = Tables::of(machine);
-        damage(&mut tables.madt, &changes[0], cuts[0], repaired[0]);
-        damage(&mut tables.srat, &changes[1], cuts[1], repaired[1]);
-        damage(&mut tables.slit, &changes[2], cuts[2], repaired[2]);
+        damage(&mut tables.madt, &changes[0], lengths[0], repaired[0]);
+        damage(&mut tables.srat, &changes[1], lengths[1], repaired[1]);
+        damage(&mut tables.slit, &changes[2], lengths[2], repaired[2]);
         let mode = if x2apic { ApicMode::X2Apic } else { ApicMode::XApic };
         let (topology, complaints) = tables.read_as(0, mode);
         check(&topology, 0);
@@ -185,7 +207,7 @@ fn no_single_byte_does_harm() {
             for at in (10..length).filter(|at| *at < 250 || *at + 50 > length) {
                 for value in [0, 1, 2, 7, 0x7f, 0x80, 0xff] {
                     let mut tables = sound.clone();
-                    damage(pick(&mut tables, which), &[(at, value)], 0, true);
+                    damage(pick(&mut tables, which), &[(at, value)], Length::Same, true);
                     check(&tables.read().0, 0);
                 }
             }
