@@ -42,9 +42,9 @@ use crate::memory::{frame, kernel_map};
 fn kernel_main(boot_info: &'static mut BootInfo) -> ! {
     // First, so that everything after it can say what it finds.
     console::initialize();
+    module::keep(boot_info);
     let options = options::options();
     let memory = Memory::read(boot_info);
-    module::keep(boot_info);
     // Before frames, because frames belong to nodes; it needs no memory of its own.
     let topology = firmware::read(boot_info);
     frame::initialize(&memory, topology);
@@ -58,7 +58,7 @@ fn kernel_main(boot_info: &'static mut BootInfo) -> ! {
     // From here on per-CPU variables work, and a panic tells its CPU.
     self_test::end_early(options);
     cpu::initialize();
-    smp::start_others();
+    smp::start_others(memory.start_area());
     first_chunk::report_online(options);
     servers::start();
     self_test::hang(options);

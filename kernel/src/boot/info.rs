@@ -1,39 +1,38 @@
 //! What the boot door says about memory, and which of it is free.
 //!
 //! `BootInfo` is the contract of both doors. A loader's map may call memory usable that is in use: the
-//! kernel, the boot module, and everything below 1 MiB (firmware data, start_info, the trampoline of the
-//! other CPUs). That is taken out here, once.
+//! kernel, the boot module, and everything below 1 MiB (firmware data, start_info, the code that other CPUs
+//! start in). That is taken out here, once.
 
-use bootloader_api::config::Mapping;
-use bootloader_api::info::MemoryRegionKind;
-use bootloader_api::{BootInfo, BootloaderConfig};
+use bootloader_api::BootInfo;
+use bootloader_api::info::{MemoryRegion, MemoryRegionKind};
 use percpu_core::PAGE_SIZE;
 
-use crate::kernel_main;
+use super::{module, trampoline};
 use crate::log;
-use crate::memory::kernel_map::{self, KERNEL_BASE};
-use crate::memory::{PHYSICAL_OFFSET, PhysicalRange};
+use crate::memory::PhysicalRange;
 
 const LOW_MEMORY: PhysicalRange = PhysicalRange {
     start: 0,
     end: 1 << 20,
 };
+/// Where other CPUs may start: firmware is known to scribble below it, video memory lies above.
+const START_AREA: PhysicalRange = PhysicalRange {
+    start: 64 << 10,
+    end: 640 << 10,
+};
 const MAX_RANGES: usize = 128;
 /// E820 types of the PVH door: tables of firmware, and what it keeps for itself.
 const ACPI_KINDS: [u32; 2] = [3, 4];
-
-const CONFIG: BootloaderConfig = {
-    let mut config = BootloaderConfig::new_default();
-    config.mappings.physical_memory = Some(Mapping::FixedAddress(PHYSICAL_OFFSET));
-    config
-};
-bootloader_api::entry_point!(kernel_main, config = &CONFIG);
+/// The same two among UEFI's memory types.
+const UEFI_ACPI_KINDS: [u32; 2] = [9, 10];
 
 /// The memory of the machine.
 pub struct Memory {
     usable: [PhysicalRange; MAX_RANGES],
     count: usize,
     end: u64,
+    start_area: Option<u64>,
 }
 
 impl Memory {
@@ -43,12 +42,14 @@ impl Memory {
             usable: [PhysicalRange::default(); MAX_RANGES],
             count: 0,
             end: 0,
+            start_area: None,
         };
-        let mut taken = [LOW_MEMORY, image(), module(info)];
+        let mut taken = [LOW_MEMORY, kernel(info), module::place()];
         taken.sort_unstable_by_key(|range| range.start);
         for region in info.memory_regions.iter() {
             let is_usable = region.kind == MemoryRegionKind::Usable;
             if is_usable {
+                memory.start_area = memory.start_area.or_else(|| start_area(region));
                 memory.add_around(
                     PhysicalRange {
                         start: region.start,
@@ -57,7 +58,7 @@ impl Memory {
                     &taken,
                 );
             }
-            if is_usable || is_acpi(region.kind) {
+            if is_usable || is_used_later(region.kind) {
                 memory.end = memory.end.max(region.end);
             }
         }
@@ -79,6 +80,11 @@ impl Memory {
     /// Where memory and tables of firmware end.
     pub fn end(&self) -> u64 {
         self.end
+    }
+
+    /// Memory below 1 MiB that other CPUs can start in, as large as [`trampoline::AREA`].
+    pub fn start_area(&self) -> Option<u64> {
+        self.start_area
     }
 
     fn add_around(&mut self, region: PhysicalRange, taken: &[PhysicalRange]) {
@@ -104,6 +110,14 @@ impl Memory {
         if start >= end {
             return;
         }
+        // UEFI's map has many borders that mean nothing here: between what it used itself and what it did not.
+        if let Some(last) = self.usable[..self.count]
+            .last_mut()
+            .filter(|last| last.end == start)
+        {
+            last.end = end;
+            return;
+        }
         match self.usable.get_mut(self.count) {
             Some(slot) => {
                 *slot = PhysicalRange { start, end };
@@ -114,26 +128,27 @@ impl Memory {
     }
 }
 
-fn is_acpi(kind: MemoryRegionKind) -> bool {
-    matches!(kind, MemoryRegionKind::UnknownBios(kind) if ACPI_KINDS.contains(&kind))
-}
-
-/// Where the PVH door loads the image. (Through the other door the map says it.)
-fn image() -> PhysicalRange {
-    let image = kernel_map::image();
-    PhysicalRange {
-        start: image.start - KERNEL_BASE,
-        end: image.end - KERNEL_BASE,
+/// Tables of firmware, and what the UEFI loader made: the kernel's own image, and perhaps the module.
+fn is_used_later(kind: MemoryRegionKind) -> bool {
+    match kind {
+        MemoryRegionKind::UnknownBios(kind) => ACPI_KINDS.contains(&kind),
+        MemoryRegionKind::UnknownUefi(kind) => UEFI_ACPI_KINDS.contains(&kind),
+        MemoryRegionKind::Bootloader => true,
+        _ => false,
     }
 }
 
-fn module(info: &BootInfo) -> PhysicalRange {
-    let start = info
-        .ramdisk_addr
-        .into_option()
-        .map_or(0, |address| address - PHYSICAL_OFFSET);
+fn start_area(region: &MemoryRegion) -> Option<u64> {
+    let start = region.start.max(START_AREA.start).next_multiple_of(PAGE_SIZE);
+    let end = region.end.min(START_AREA.end);
+    (end.saturating_sub(start) >= trampoline::AREA).then_some(start)
+}
+
+/// Through the PVH door the image itself. Through the other one the ELF file, which the map leaves out already, as it does
+/// with the image.
+fn kernel(info: &BootInfo) -> PhysicalRange {
     PhysicalRange {
-        start,
-        end: start + info.ramdisk_len,
+        start: info.kernel_addr,
+        end: info.kernel_addr.saturating_add(info.kernel_len),
     }
 }

@@ -14,5 +14,12 @@ mod pvh;
 #[expect(unsafe_code, reason = "breaks the CPU on purpose")]
 pub mod self_test;
 pub mod servers;
-#[expect(unsafe_code, reason = "starts CPUs in a page below 1 MiB")]
+#[expect(unsafe_code, reason = "gives each CPU its GS base")]
 pub mod smp;
+#[expect(
+    unsafe_code,
+    reason = "writes the code and page table that other CPUs start with"
+)]
+mod trampoline;
+#[expect(unsafe_code, reason = "entered by the loader, on a stack that does not last")]
+mod uefi;

@@ -5,26 +5,50 @@
 use core::str;
 
 use bootloader_api::BootInfo;
+use percpu_core::PAGE_SIZE;
 
+use super::options;
 use crate::log;
+use crate::memory::{PHYSICAL_OFFSET, PhysicalRange, kernel_map, physical_pointer};
 use crate::sync::Once;
 
 const BLOCK: usize = 512;
+/// The file for doors that bring no command line of their own.
+const COMMAND_LINE: &str = "cmdline";
 
 static MODULE: Once<&'static [u8]> = Once::new();
 
-/// Remembers where the module lies. Its memory is given to no one.
+/// Remembers where the module lies, and the command line in it, if there is one and the door had none. The
+/// module's memory is given to no one.
 pub fn keep(info: &BootInfo) {
     let module: &[u8] = match info.ramdisk_addr.into_option() {
-        // SAFETY: the boot door says that the module lies there, mapped; the memory map leaves it out, so
-        // nobody writes it.
-        Some(address) => unsafe {
-            core::slice::from_raw_parts(address as *const u8, info.ramdisk_len as usize)
-        },
+        Some(address) => {
+            // Where the door has mapped it, it does not stay: in the physical map it does.
+            let start = physical_pointer(kernel_map::physical_of(address) + address % PAGE_SIZE);
+            // SAFETY: the boot door says that the module lies there, in frames one behind the other; the
+            // memory map leaves it out, so nobody writes it.
+            unsafe { core::slice::from_raw_parts(start, info.ramdisk_len as usize) }
+        }
         None => &[],
     };
     log!("module: {} bytes", module.len());
     MODULE.call_once(|| module);
+    if let Some(line) = find(COMMAND_LINE) {
+        options::keep(line);
+    }
+}
+
+/// The memory of the module.
+pub fn place() -> PhysicalRange {
+    let module = boot_module();
+    let start = (module.as_ptr() as u64).wrapping_sub(PHYSICAL_OFFSET);
+    match module.is_empty() {
+        true => PhysicalRange::default(),
+        false => PhysicalRange {
+            start,
+            end: start + module.len() as u64,
+        },
+    }
 }
 
 /// The whole archive; empty without one.

@@ -16,8 +16,11 @@ use pvh::start_info::reader::StartInfoReader;
 
 use crate::boot::options;
 use crate::memory::PHYSICAL_OFFSET;
+use crate::memory::kernel_map;
 
 const MAX_REGIONS: usize = 64;
+/// Link address minus load address, as QEMU loads the image.
+const KERNEL_BASE: u64 = 0xffff_ffff_8000_0000;
 
 unsafe extern "C" {
     /// The physical address of the 32-bit entry; the linker script computes it.
@@ -109,7 +112,6 @@ boot_gdtr:
 
     .section .bss.boot, "aw", @nobits
     .balign 4096
-    .global boot_pml4
 boot_pml4: .skip 4096
 boot_pdpt: .skip 8192
 boot_pd:   .skip 16384
@@ -156,6 +158,9 @@ extern "C" fn pvh_main(start_info: u32) -> ! {
         info.ramdisk_addr = Optional::Some(PHYSICAL_OFFSET + module.as_ptr() as u64);
         info.ramdisk_len = module.len() as u64;
     }
+    let image = kernel_map::image();
+    info.kernel_addr = image.start - KERNEL_BASE;
+    info.kernel_len = image.end - image.start;
     let kept = &raw mut BOOT_INFO;
     // SAFETY: as for REGIONS.
     let info = unsafe { (*kept).write(info) };

@@ -1,8 +1,7 @@
 //! Starts the other CPUs, all at once, and counts who reported.
 //!
 //! INIT, then two start-up messages (SDM volume 3, section 8.4.4.1). A CPU begins in real mode in the
-//! trampoline page, reaches long mode on the boot page table, and jumps to the kernel. There it asks its APIC
-//! for its id, which tells it its number and its stack, so that it does not matter who comes first; its first
+//! trampoline, and reaches the kernel in long mode. There it asks its APIC for its id, which tells it its number and its stack, so that it does not matter who comes first; its first
 //! Rust statement installs its GS base. One that does not report in time is named and left out: it stays
 //! possible, and would stop if it came later.
 
@@ -15,14 +14,11 @@ use percpu_core::CpuId;
 
 use super::firmware;
 use super::options::options;
+use super::trampoline::Trampoline;
 use crate::cpu::{self, apic, tables};
 use crate::memory::{self, kernel_map};
 use crate::{debug_exit, log, schedule};
 
-/// Where the trampoline is copied: below 1 MiB, which no one else uses.
-const TRAMPOLINE: u64 = 0x8000;
-/// Its arguments, the same for all CPUs: boot page table, kernel page table, entry, no-execute.
-const ARGUMENTS: u64 = TRAMPOLINE + 0xf00;
 /// In [`Start`], for a number that no CPU has.
 const NOBODY: u64 = u64::MAX;
 
@@ -54,9 +50,6 @@ static STARTS: [Start; MAX_CPUS] = [const {
 static APIC_PAGE: AtomicU64 = AtomicU64::new(0);
 
 unsafe extern "C" {
-    static ap_trampoline_start: u8;
-    static ap_trampoline_end: u8;
-    static boot_pml4_physical: u8;
     fn ap_entry64();
 }
 
@@ -70,19 +63,23 @@ pub fn online_count() -> usize {
     ONLINE_COUNT.load(Ordering::Acquire)
 }
 
-/// Starts every present CPU but the boot CPU, which counts as online from here on.
-pub fn start_others() {
+/// Starts every present CPU but the boot CPU, which counts as online from here on. `area` is memory below
+/// 1 MiB for that, if there is any.
+pub fn start_others(area: Option<u64>) {
     let topology = firmware::topology();
     STATES[CpuId::BOOT.index()].store(STARTING, Ordering::Release);
     report(CpuId::BOOT);
     log!("cpu {} online", CpuId::BOOT);
     let others = topology.present_cpus().filter(|cpu| *cpu != CpuId::BOOT);
-    if others.clone().next().is_some() {
-        others.clone().for_each(prepare);
-        copy_trampoline();
-        wake(others.clone());
-        wait_for(others.clone());
-        others.for_each(leave_out_if_silent);
+    match area {
+        _ if others.clone().next().is_none() => {}
+        Some(area) => {
+            others.clone().for_each(prepare);
+            wake(others.clone(), &trampoline(area));
+            wait_for(others.clone());
+            others.for_each(leave_out_if_silent);
+        }
+        None => log!("cpus: no memory between 64 KiB and 640 KiB to start other CPUs in"),
     }
     log!(
         "cpus: {} of {} online, {} possible",
@@ -102,12 +99,12 @@ fn prepare(cpu: CpuId) {
 }
 
 /// The waits of the manual, once for all: 10 ms from INIT on, then twice what is more than 200 µs.
-fn wake(cpus: impl Iterator<Item = CpuId> + Clone) {
+fn wake(cpus: impl Iterator<Item = CpuId> + Clone, trampoline: &Trampoline) {
     cpus.clone().for_each(apic::send_init);
     apic::wait_milliseconds(10);
     for _ in 0..2 {
         let silent = cpus.clone().filter(|cpu| !is_online(*cpu));
-        silent.for_each(|cpu| apic::send_startup(cpu, (TRAMPOLINE >> 12) as u8));
+        silent.for_each(|cpu| apic::send_startup(cpu, trampoline.page()));
         apic::wait_milliseconds(1);
     }
 }
@@ -156,29 +153,10 @@ fn change(cpu: CpuId, to: u8) -> bool {
         .is_ok()
 }
 
-fn copy_trampoline() {
-    let start = &raw const ap_trampoline_start;
-    let length = (&raw const ap_trampoline_end) as usize - start as usize;
-    assert!(
-        length <= (ARGUMENTS - TRAMPOLINE) as usize,
-        "the trampoline fits in front of its arguments"
-    );
-    let arguments = [
-        (&raw const boot_pml4_physical) as u64,
-        kernel_map::kernel_root(),
-        ap_entry64 as *const () as u64,
-        u64::from(cpu::features::detect().nx),
-    ];
+fn trampoline(area: u64) -> Trampoline {
     let page = memory::physical_pointer(firmware::local_apic_address());
     APIC_PAGE.store(page as u64, Ordering::Release);
-    // SAFETY: the page below 1 MiB is given to no one else (memory map), no CPU runs in it yet, and code and
-    // arguments are that long.
-    unsafe {
-        memory::physical_pointer(TRAMPOLINE).copy_from_nonoverlapping(start, length);
-        memory::physical_pointer(ARGUMENTS)
-            .cast::<[u64; 4]>()
-            .write_volatile(arguments);
-    }
+    Trampoline::new(area, ap_entry64 as *const () as u64, kernel_map::kernel_root())
 }
 
 /// First Rust code of every other CPU, on its own kernel stack and the kernel's page table.
@@ -198,66 +176,9 @@ extern "C" fn ap_main(cpu: u64) -> ! {
 // in the list stops.
 global_asm!(
     r#"
-    .section .rodata.trampoline, "a"
-    .global ap_trampoline_start
-    .global ap_trampoline_end
-    .code16
-ap_trampoline_start:
-    cli
-    cld
-    xor ax, ax
-    mov ds, ax
-    .set AP_GDTR, {base} + (ap_gdtr - ap_trampoline_start)
-    lgdt [AP_GDTR]
-    mov eax, cr0
-    or eax, 1
-    mov cr0, eax
-    .byte 0x66, 0xea
-    .long {base} + (ap_protected - ap_trampoline_start)
-    .short 8
-    .code32
-ap_protected:
-    mov ax, 16
-    mov ds, ax
-    mov es, ax
-    mov ss, ax
-    .set AP_ARGUMENTS, {arguments}
-    mov eax, [AP_ARGUMENTS]
-    mov cr3, eax
-    mov eax, 0x20
-    mov cr4, eax
-    mov ecx, 0xc0000080
-    rdmsr
-    or eax, 0x100
-    cmp dword ptr [AP_ARGUMENTS + 24], 0
-    je 2f
-    or eax, 0x800
-2:  wrmsr
-    mov eax, 0x80010011
-    mov cr0, eax
-    .byte 0xea
-    .long {base} + (ap_long - ap_trampoline_start)
-    .short 24
-    .code64
-ap_long:
-    mov ebx, {arguments}
-    mov rax, [rbx + 8]
-    mov rdx, [rbx + 16]
-    jmp rdx
-    .balign 8
-ap_gdt:
-    .quad 0
-    .quad 0x00cf9a000000ffff
-    .quad 0x00cf92000000ffff
-    .quad 0x00af9a000000ffff
-ap_gdtr:
-    .short 31
-    .long {base} + (ap_gdt - ap_trampoline_start)
-ap_trampoline_end:
-
     .text
     .global ap_entry64
-ap_entry64:
+ap_entry64: /* rax: the kernel's page table */
     mov cr3, rax
     mov ecx, 0x1b
     rdmsr
@@ -286,8 +207,6 @@ ap_entry64:
     hlt
     jmp 6b
 "#,
-    base = const TRAMPOLINE,
-    arguments = const ARGUMENTS,
     page = sym APIC_PAGE,
     starts = sym STARTS,
     start_size = const size_of::<Start>(),

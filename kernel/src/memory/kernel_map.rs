@@ -16,9 +16,6 @@ use crate::boot::info::Memory;
 use crate::cpu;
 use crate::log;
 
-/// Link address minus load address, for what runs before there is a physical map (PVH door only).
-pub const KERNEL_BASE: u64 = 0xffff_ffff_8000_0000;
-
 /// Where units of the first chunk lie that are made of single pages: one entry of the PML4, below the image's.
 pub const PER_CPU_AREA: u64 = 0xffff_ff00_0000_0000;
 /// Its size.
@@ -59,7 +56,7 @@ pub fn image() -> Range<u64> {
 /// Builds the page table and switches to it. Runs once, on the boot page table.
 pub fn initialize(memory: &Memory, local_apic: u64) {
     if cpu::features::detect().nx {
-        // SAFETY: the CPU has the bit; no present entry has it set so far.
+        // SAFETY: the CPU has the bit; entries of the boot page table have it set only if it is on already.
         unsafe { Efer::update(|efer| efer.insert(EferFlags::NO_EXECUTE_ENABLE)) };
         NO_EXECUTE_BIT.store(NO_EXECUTE, Ordering::Relaxed);
     }
@@ -137,7 +134,7 @@ fn map_image(pml4: Table) {
             _ if address < rodata_end => PRESENT | no_execute_bit(),
             _ => PRESENT | WRITABLE | no_execute_bit(),
         };
-        let physical = in_boot_table(address);
+        let physical = physical_of(address);
         let last = down(down(down(pml4, address, 4), address, 3), address, 2);
         // SAFETY: 1. the table is not in use yet; the image stays where it is, with the access it was
         // compiled for.
@@ -145,8 +142,8 @@ fn map_image(pml4: Table) {
     }
 }
 
-/// Where an address lies by the page table in use, which maps it.
-fn in_boot_table(address: u64) -> u64 {
+/// The frame of an address by the page table in use, which maps it.
+pub fn physical_of(address: u64) -> u64 {
     // SAFETY: 1. CR3 points to a page table, and it stays until the switch.
     let mut at = unsafe { Table::at(cpu::page_table()) };
     for level in [4, 3, 2] {

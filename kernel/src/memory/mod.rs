@@ -12,7 +12,7 @@ pub mod kernel_map;
     unsafe_code,
     reason = "reads and writes page-table entries through the physical map"
 )]
-mod table;
+pub mod table;
 #[expect(unsafe_code, reason = "copies between the kernel and frames of programs")]
 pub mod user;
 
