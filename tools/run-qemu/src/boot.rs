@@ -1,18 +1,20 @@
 //! From nothing to a booted machine: tools, build, boot module, QEMU.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
 use crate::compile::{self, Binaries};
+use crate::image;
 use crate::machine::{BootFiles, Machine};
 use crate::module;
+use crate::ovmf::Ovmf;
 use crate::programs::{self, Run};
 use crate::qemu::Qemu;
 use crate::session::{Session, Watch};
 use crate::status::{Failure, Result};
 use crate::symbolise;
-use crate::toolchain::{self, Core};
+use crate::toolchain::{self, Core, Toolchain};
 use crate::transcript::Transcript;
 use crate::workspace::Workspace;
 
@@ -21,6 +23,7 @@ use crate::workspace::Workspace;
 pub struct Prepared {
     workspace: Workspace,
     qemu: Qemu,
+    toolchain: Toolchain,
     binaries: Binaries,
     compiler: String,
 }
@@ -36,8 +39,9 @@ impl Prepared {
         Ok(Self {
             workspace,
             qemu,
-            binaries,
             compiler: toolchain.key(),
+            toolchain,
+            binaries,
         })
     }
 
@@ -59,22 +63,63 @@ impl Prepared {
 
     /// Boot and hand over the running machine.
     pub fn start(&self, machine: &Machine, runs: &[Run], watch: Watch) -> Result<Booted> {
-        let wrong = |error| Failure::build(format!("no folder for the boot module: {error}"));
-        let folder = tempfile::Builder::new()
-            .prefix("run-qemu")
-            .tempdir()
-            .map_err(wrong)?;
-        let module = folder.path().join("module.tar");
-        module::write(&module, &self.binaries, runs)?;
-        let files = BootFiles {
-            kernel: self.binaries.path("kernel"),
-            module,
+        let folder = scratch()?;
+        let files = match machine.uefi {
+            true => {
+                let image = folder.path().join("image");
+                self.write_image(&machine.append, runs, &image)?;
+                BootFiles::Uefi {
+                    ovmf: self.ovmf()?,
+                    image,
+                }
+            }
+            false => {
+                let module = folder.path().join("module.tar");
+                module::write(&module, &self.binaries, runs, None)?;
+                BootFiles::Direct {
+                    kernel: self.binary("kernel"),
+                    module,
+                }
+            }
         };
         let session = Session::start(&self.qemu, machine, &files, watch)?;
         Ok(Booted {
             session,
             _folder: folder,
         })
+    }
+
+    /// Boot a disk image that was written before, as a machine with UEFI finds it.
+    pub fn start_image(&self, machine: &Machine, image: &Path, watch: Watch) -> Result<Booted> {
+        let files = BootFiles::Uefi {
+            ovmf: self.ovmf()?,
+            image: image.into(),
+        };
+        let session = Session::start(&self.qemu, machine, &files, watch)?;
+        Ok(Booted {
+            session,
+            _folder: scratch()?,
+        })
+    }
+
+    /// Write a disk image that UEFI boots, with these programs and this command line for the kernel.
+    pub fn write_image(&self, append: &str, runs: &[Run], image: &Path) -> Result<()> {
+        let folder = scratch()?;
+        let module = folder.path().join("module.tar");
+        module::write(&module, &self.binaries, runs, Some(append))?;
+        let _turn = turn(&self.workspace)?;
+        let files = [self.binary("kernel"), module];
+        image::write(
+            &self.workspace,
+            &self.toolchain,
+            files.each_ref().map(PathBuf::as_path),
+            image,
+        )
+    }
+
+    fn ovmf(&self) -> Result<Ovmf> {
+        let _turn = turn(&self.workspace)?;
+        Ovmf::find(&self.workspace.target())
     }
 
     /// Functions and lines for all addresses in a transcript; empty if there are none.
@@ -88,6 +133,11 @@ impl Prepared {
     pub fn boot(&self, machine: &Machine, runs: &[Run], watch: Watch) -> Result<Transcript> {
         Ok(self.start(machine, runs, watch)?.session.finish())
     }
+}
+
+fn scratch() -> Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("run-qemu").tempdir();
+    folder.map_err(|error| Failure::build(format!("no folder for the boot module: {error}")))
 }
 
 /// A running machine, and the boot module that it came from.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use run_qemu::{Core, Machine, Result, Shape, Watch, facts};
 
 const AFTER: &str = "\
@@ -28,6 +28,8 @@ Examples:
   cargo run-qemu --distances 10,20/30,10       from node 0 to 1: 20; back: 30
   cargo run-qemu --cpus 2 --maxcpus 6          room for four CPUs that are not there
   cargo run-qemu --topology 2x3x2 --nodes 6+6  12 CPUs with gaps in the APIC ids
+  cargo run-qemu --uefi                        the same through UEFI firmware
+  cargo run-qemu image --out selion.img        a disk image for a USB stick
   cargo run-qemu --append panic_test           see what a panic looks like
   cargo run-qemu counter -- -d int -D qemu.log more arguments for QEMU";
 
@@ -38,7 +40,11 @@ Examples:
 /// on PATH, and below target/qemu.
 #[derive(Debug, Parser)]
 #[command(name = "cargo run-qemu", bin_name = "cargo run-qemu", after_help = AFTER)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub struct Options {
+    #[command(subcommand)]
+    pub action: Option<Action>,
+
     /// Virtual CPUs, at most 255. Without --nodes: 4 CPUs are dealt to two nodes, any other number is one
     /// node [default: 4]
     #[arg(long, value_name = "N")]
@@ -86,6 +92,12 @@ pub struct Options {
     )]
     append: String,
 
+    /// Boot as real machines do: UEFI firmware (OVMF), a loader, the same kernel and programs from a disk.
+    /// The first time it takes minutes to build the loader. OVMF is looked for in the environment variable
+    /// OVMF (a folder), where systems have it, and below target/qemu
+    #[arg(long, conflicts_with = "gdb")]
+    uefi: bool,
+
     /// Count instructions: RDTSC is exact and the same on every machine, all CPUs share one host thread
     #[arg(long)]
     icount: bool,
@@ -123,6 +135,42 @@ pub struct Options {
     qemu: Vec<String>,
 }
 
+/// What else the launcher does.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Write a disk image for a USB stick, from which machines with UEFI boot the programs.
+    ///
+    /// Nothing is shown on a screen: the machine speaks on its first serial port (115200 baud, 8N1). Secure
+    /// Boot has to be off.
+    Image(ImageOptions),
+}
+
+/// What goes into a disk image, and where it goes.
+#[derive(Debug, Args)]
+pub struct ImageOptions {
+    /// The file to write; it is replaced when the image is complete
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+
+    /// The kernel's command line
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
+    pub append: String,
+
+    /// Which bare-metal `core` to use, instead of the first that is found
+    #[arg(long, value_name = "WHERE")]
+    pub core: Option<Core>,
+
+    /// Programs to run, all at once, each with what it is told
+    #[arg(value_name = "PROGRAM[:ARG]", default_value = "counter")]
+    pub programs: Vec<String>,
+}
+
 impl Options {
     /// The machine that is asked for.
     pub fn machine(&self) -> Result<Machine> {
@@ -138,6 +186,7 @@ impl Options {
         Ok(Machine {
             cpu: self.cpu.clone(),
             append: self.append(),
+            uefi: self.uefi,
             icount: self.icount,
             gdb: self.gdb,
             extra: self.qemu.clone(),
@@ -180,6 +229,36 @@ mod tests {
         let options = Options::try_parse_from(line).unwrap();
         assert_eq!(options.programs, ["counter:3", "counter"]);
         assert_eq!(options.machine().unwrap().extra, ["-d", "int"]);
+    }
+
+    #[test]
+    fn an_image_has_its_own_options() {
+        let line = [
+            "run-qemu",
+            "image",
+            "--out",
+            "f",
+            "--append",
+            "debug",
+            "counter:3",
+        ];
+        let Some(Action::Image(image)) = Options::try_parse_from(line).unwrap().action else {
+            panic!("an action");
+        };
+        assert_eq!((image.out.to_str(), image.append.as_str()), (Some("f"), "debug"));
+        assert_eq!(image.programs, ["counter:3"]);
+        assert!(
+            Options::try_parse_from(["run-qemu", "counter"])
+                .unwrap()
+                .action
+                .is_none()
+        );
+        for line in [
+            &["run-qemu", "image"][..],
+            &["run-qemu", "--icount", "image", "--out", "f"],
+        ] {
+            assert!(Options::try_parse_from(line).is_err(), "{line:?}");
+        }
     }
 
     #[test]

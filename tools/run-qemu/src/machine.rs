@@ -9,6 +9,7 @@ mod shape;
 
 use std::path::PathBuf;
 
+use crate::ovmf::Ovmf;
 use crate::status::Result;
 
 pub use cpus::CpuTopology;
@@ -38,6 +39,8 @@ pub struct Machine {
     pub cpu: String,
     /// The kernel's command line.
     pub append: String,
+    /// Boot through UEFI firmware from a disk, instead of having QEMU load the kernel.
+    pub uefi: bool,
     /// Count instructions exactly, in one host thread.
     pub icount: bool,
     /// Wait for a debugger.
@@ -58,6 +61,7 @@ impl Default for Machine {
             distances: Vec::new(),
             cpu: "max".into(),
             append: String::new(),
+            uefi: false,
             icount: false,
             gdb: false,
             extra: Vec::new(),
@@ -67,19 +71,27 @@ impl Default for Machine {
 
 /// What the machine boots.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BootFiles {
-    /// The kernel's ELF file.
-    pub kernel: PathBuf,
-    /// The boot module, a tar of manifest, servers and programs.
-    pub module: PathBuf,
+pub enum BootFiles {
+    /// Loaded by QEMU itself.
+    Direct {
+        /// The kernel's ELF file.
+        kernel: PathBuf,
+        /// The boot module, a tar of manifest, servers and programs.
+        module: PathBuf,
+    },
+    /// Loaded by firmware, from a disk.
+    Uefi {
+        /// The firmware.
+        ovmf: Ovmf,
+        /// The disk, a USB stick, with kernel, module and command line.
+        image: PathBuf,
+    },
 }
 
 impl Machine {
     /// QEMU's arguments, without those by which the launcher watches the machine.
     pub fn arguments(&self, boot: &BootFiles) -> Result<Vec<String>> {
         let memory = format!("{}M", self.memory >> 20);
-        let kernel = boot.kernel.display().to_string();
-        let module = boot.module.display().to_string();
         let mut arguments = Vec::new();
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(|word| word.to_string()));
         add(&["-machine", "q35", "-accel", "tcg", "-cpu", &self.cpu]);
@@ -99,12 +111,38 @@ impl Machine {
         if self.gdb {
             add(&["-s", "-S"]);
         }
-        add(&["-kernel", &kernel, "-initrd", &module]);
-        if !self.append.is_empty() {
-            add(&["-append", &self.append]);
-        }
+        arguments.extend(self.boot_arguments(boot));
         arguments.extend(self.extra.iter().cloned());
         Ok(arguments)
+    }
+
+    /// Firmware's variables may be written, and the disk, but the files stay as they are.
+    fn boot_arguments(&self, boot: &BootFiles) -> Vec<String> {
+        let drive = |options: &str, file: &PathBuf| format!("{options},format=raw,file={}", file.display());
+        match boot {
+            BootFiles::Direct { kernel, module } => {
+                let files = [kernel, module].map(|file| file.display().to_string());
+                let [kernel, module] = files;
+                let mut words = vec!["-kernel".into(), kernel, "-initrd".into(), module];
+                if !self.append.is_empty() {
+                    words.extend(["-append".into(), self.append.clone()]);
+                }
+                words
+            }
+            BootFiles::Uefi { ovmf, image } => [
+                "-drive".into(),
+                drive("if=pflash,unit=0,readonly=on", &ovmf.code),
+                "-drive".into(),
+                drive("if=pflash,unit=1,snapshot=on", &ovmf.variables),
+                "-drive".into(),
+                drive("if=none,id=disk,snapshot=on", image),
+                "-device".into(),
+                "qemu-xhci".into(),
+                "-device".into(),
+                "usb-storage,drive=disk".into(),
+            ]
+            .into(),
+        }
     }
 
     fn smp_argument(&self) -> String {

@@ -3,7 +3,7 @@
 use super::*;
 
 fn arguments(machine: &Machine) -> Vec<String> {
-    let boot = BootFiles {
+    let boot = BootFiles::Direct {
         kernel: "K".into(),
         module: "M".into(),
     };
@@ -54,6 +54,42 @@ fn default_machine_is_four_cpus_on_two_nodes() {
     assert!(values(&line, "-append").is_empty());
     assert!(values(&line, "-icount").is_empty());
     assert!(line.contains(&"-no-reboot".to_string()));
+}
+
+#[test]
+fn firmware_boots_from_a_disk_and_knows_no_command_line() {
+    let boot = BootFiles::Uefi {
+        ovmf: Ovmf {
+            code: "C".into(),
+            variables: "V".into(),
+        },
+        image: "I".into(),
+    };
+    let machine = Machine {
+        append: "panic_test".into(),
+        uefi: true,
+        ..Machine::default()
+    };
+    let line = machine.arguments(&boot).unwrap();
+    assert_eq!(
+        values(&line, "-drive"),
+        [
+            "if=pflash,unit=0,readonly=on,format=raw,file=C",
+            "if=pflash,unit=1,snapshot=on,format=raw,file=V",
+            "if=none,id=disk,snapshot=on,format=raw,file=I"
+        ]
+    );
+    assert_eq!(
+        values(&line, "-device"),
+        [
+            "isa-debug-exit,iobase=0xf4,iosize=0x04",
+            "qemu-xhci",
+            "usb-storage,drive=disk"
+        ]
+    );
+    for option in ["-kernel", "-initrd", "-append"] {
+        assert!(values(&line, option).is_empty(), "{option}");
+    }
 }
 
 #[test]

@@ -5,14 +5,19 @@ mod cli;
 use std::process::ExitCode;
 
 use clap::Parser;
-use cli::Options;
+use cli::{Action, ImageOptions, Options};
 use run_qemu::{
-    Binaries, BootFiles, Machine, Prepared, Qemu, Result, Results, Status, Transcript, Workspace, asked,
-    facts, flush, say,
+    Binaries, BootFiles, Destination, Machine, Ovmf, Prepared, Qemu, Result, Results, Status, Transcript,
+    Workspace, asked, facts, flush, say,
 };
 
 fn main() -> ExitCode {
-    let status = match run(&Options::parse()) {
+    let options = Options::parse();
+    let done = match &options.action {
+        Some(Action::Image(image)) => write_image(image),
+        None => run(&options),
+    };
+    let status = match done {
         Ok(status) => status,
         Err(failure) => {
             flush();
@@ -33,6 +38,10 @@ fn run(options: &Options) -> Result<Status> {
     }
     if let Some(file) = &options.facts {
         facts::check(file)?;
+    }
+    if machine.uefi {
+        // Where it was named, and is not there, this is no time to build anything.
+        Ovmf::present(&workspace.target())?;
     }
     let prepared = Prepared::new(workspace, options.core)?;
     if machine.gdb {
@@ -62,13 +71,28 @@ fn run(options: &Options) -> Result<Status> {
     }
 }
 
+fn write_image(options: &ImageOptions) -> Result<Status> {
+    let workspace = Workspace::find()?;
+    let runs = asked(&workspace, &options.programs)?;
+    let destination = Destination::new(&options.out)?;
+    let prepared = Prepared::new(workspace, options.core)?;
+    prepared.write_image(&options.append, &runs, destination.path())?;
+    destination.finish()?;
+    Ok(Status::Ok)
+}
+
 /// What a person would type. The launcher itself adds a control channel, and starts the CPUs over it.
 fn command_line(workspace: &Workspace, machine: &Machine) -> Result<String> {
     let qemu = Qemu::present(&workspace.target().join("qemu/root"))?;
-    let module = workspace.target().join("module.tar");
-    let boot = BootFiles {
-        kernel: Binaries::of(workspace).path("kernel"),
-        module,
+    let boot = match machine.uefi {
+        true => BootFiles::Uefi {
+            ovmf: Ovmf::present(&workspace.target())?.unwrap_or_else(Ovmf::installed),
+            image: workspace.target().join("image"),
+        },
+        false => BootFiles::Direct {
+            kernel: Binaries::of(workspace).path("kernel"),
+            module: workspace.target().join("module.tar"),
+        },
     };
     let mut words = qemu.map_or_else(|| vec!["qemu-system-x86_64".to_string()], |qemu| qemu.typed());
     words.extend(machine.arguments(&boot)?);

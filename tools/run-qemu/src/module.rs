@@ -14,10 +14,13 @@ const BLOCK: usize = 512;
 const LONGEST_NAME: usize = 100;
 const SERVERS: [&str; 2] = ["init", "percpu"];
 
-/// Write the module for these runs.
-pub fn write(path: &Path, binaries: &Binaries, runs: &[Run]) -> Result<()> {
+/// Write the module for these runs. A command line goes in it where the kernel can get it nowhere else.
+pub fn write(path: &Path, binaries: &Binaries, runs: &[Run], command_line: Option<&str>) -> Result<()> {
     let mut archive = Archive::default();
     archive.add("manifest", manifest(runs).as_bytes())?;
+    if let Some(line) = command_line {
+        archive.add("cmdline", line.as_bytes())?;
+    }
     let mut packed: Vec<&str> = Vec::new();
     for name in SERVERS
         .into_iter()

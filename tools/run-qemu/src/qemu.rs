@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::apt::{self, Right};
-use crate::say::say;
+use crate::apt;
+use crate::package;
 use crate::status::{Failure, Result};
 
 const PROGRAM: &str = "qemu-system-x86_64";
@@ -35,13 +35,7 @@ impl Qemu {
                  install QEMU for x86_64, or name it in the environment variable QEMU"
             )));
         }
-        let plan = apt::simulate(PACKAGE)?;
-        if plan.removes.is_empty() && apt::right() != Right::None {
-            apt::install(&[PACKAGE])?;
-        } else {
-            explain(&plan);
-            unpack(&plan.installs, &private)?;
-        }
+        package::obtain(PACKAGE, &private)?;
         Self::present(&private)?.ok_or_else(|| {
             Failure::missing(format!("{PACKAGE} came without a {PROGRAM}; name yours in QEMU"))
         })
@@ -132,45 +126,4 @@ impl Qemu {
         }
         command
     }
-}
-
-fn explain(plan: &apt::Simulation) {
-    let why = match plan.removes.is_empty() {
-        true => "QEMU is missing, and only root can install it".to_string(),
-        false => format!("installing {PACKAGE} would remove {}", plan.removes.join(", ")),
-    };
-    say(format!(
-        "{why}: unpacking a private copy below target/qemu instead ({} packages)",
-        plan.installs.len()
-    ));
-}
-
-/// Make `root` from downloaded packages; it appears only when it is complete.
-fn unpack(packages: &[String], root: &Path) -> Result<()> {
-    let wrong = |what: &str, error: std::io::Error| Failure::missing(format!("cannot {what}: {error}"));
-    let parent = root.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(|error| wrong("make the folder for a private QEMU", error))?;
-    let work = tempfile::Builder::new().prefix("unpack").tempdir_in(parent);
-    let work = work.map_err(|error| wrong("make a folder for QEMU's packages", error))?;
-    apt::download(packages, work.path())?;
-    let fresh = work.path().join("root");
-    let files = fs::read_dir(work.path()).map_err(|error| wrong("list QEMU's packages", error))?;
-    for package in files
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension() == Some("deb".as_ref()))
-    {
-        let status = Command::new("dpkg-deb")
-            .arg("-x")
-            .arg(&package)
-            .arg(&fresh)
-            .status();
-        if !status.is_ok_and(|status| status.success()) {
-            return Err(Failure::missing(format!(
-                "dpkg-deb cannot unpack {}",
-                package.display()
-            )));
-        }
-    }
-    fs::rename(&fresh, root).map_err(|error| wrong("put the private QEMU in its place", error))
 }

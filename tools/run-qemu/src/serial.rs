@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
+use crate::escapes::Escapes;
 use crate::facts;
 
 /// The serial line, cut into lines. The channel closes when QEMU closes the stream.
@@ -34,11 +35,13 @@ fn forward(mut stream: impl Read, echo: bool, sender: &Sender<String>) {
     let mut buffer = [0; 4096];
     let mut pending = Vec::new();
     let mut shown = Shown::default();
+    let mut escapes = Escapes::default();
     while let Ok(count @ 1..) = stream.read(&mut buffer) {
+        let text = escapes.strip(&buffer[..count]);
         if echo {
-            show(&shown.of(&buffer[..count]));
+            show(&shown.of(&text));
         }
-        pending.extend_from_slice(&buffer[..count]);
+        pending.extend_from_slice(&text);
         while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = pending.drain(..=end).collect();
             give(sender, &line);

@@ -94,6 +94,20 @@ pub fn find(choice: Option<Core>) -> Result<Toolchain> {
     })
 }
 
+impl Toolchain {
+    /// One that can build `core` itself: this one, if the sources are there, or else Debian's.
+    pub fn with_sources(&self) -> Result<Self> {
+        match self.core {
+            Core::Debian => Ok(self.clone()),
+            Core::Rustup if has_sources("rustc") => Ok(self.clone()),
+            Core::Rustup if debian_version().is_some() => find(Some(Core::Debian)),
+            Core::Rustup => Err(Failure::missing(
+                "UEFI's loader is built with the sources of core: add them with\n    rustup component add rust-src",
+            )),
+        }
+    }
+}
+
 /// The folder of rustup's prebuilt core. Its name is printed even where nothing is in it.
 fn prebuilt_core() -> Option<PathBuf> {
     let folder = PathBuf::from(ask("rustc", &["--print", "target-libdir", "--target", TARGET])?);
@@ -109,9 +123,17 @@ fn debian_version() -> Option<(u32, u32)> {
         return None;
     }
     let version = parse_version(&ask(DEBIAN_RUSTC, &["--version"])?)?;
-    let sysroot = PathBuf::from(ask(DEBIAN_RUSTC, &["--print", "sysroot"])?);
-    let sources = sysroot.join("lib/rustlib/src/rust/library/core/Cargo.toml");
-    (version >= OLDEST && sources.exists()).then_some(version)
+    (version >= OLDEST && has_sources(DEBIAN_RUSTC)).then_some(version)
+}
+
+/// Has this compiler the sources of `core`?
+fn has_sources(rustc: &str) -> bool {
+    let sysroot = ask(rustc, &["--print", "sysroot"]).map(PathBuf::from);
+    sysroot.is_some_and(|sysroot| {
+        sysroot
+            .join("lib/rustlib/src/rust/library/core/Cargo.toml")
+            .exists()
+    })
 }
 
 fn parse_version(text: &str) -> Option<(u32, u32)> {

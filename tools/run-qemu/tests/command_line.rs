@@ -6,7 +6,12 @@ use std::process::{Command, Output};
 
 fn run(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_run-qemu"));
-    command.args(arguments).env_remove("QEMU").output().unwrap()
+    command
+        .args(arguments)
+        .env_remove("QEMU")
+        .env_remove("OVMF")
+        .output()
+        .unwrap()
 }
 
 fn refused(arguments: &[&str], hint: &str) {
@@ -70,6 +75,55 @@ fn shapes_that_no_machine_has_are_refused_with_the_way_out() {
     refused(&["--distances", "10,20/20,20"], "node 1 is at distance 10");
     refused(&["--distances", "10,9/20,10"], "from 10 to 255");
     refused(&["--distances", "10,near/20,10"], "10,20/30,10");
+}
+
+#[test]
+fn what_uefi_cannot_do_is_refused() {
+    refused(&["--uefi", "--gdb"], "--gdb");
+    refused(&["image"], "--out");
+    refused(&["image", "--out", "/"], "is a folder");
+    refused(&["image", "--out", "/dev/null"], "dd if=IMAGE of=/dev/null");
+    refused(
+        &["image", "--out", "/no/such/folder/image"],
+        "cannot write into /no/such/folder",
+    );
+    refused(&["image", "--out", "f", "no-such-program"], "counter");
+    refused(&["image", "--out", "f", "--icount"], "--icount");
+}
+
+#[test]
+fn an_ovmf_that_is_not_there_is_missed_with_the_command_that_brings_one() {
+    for arguments in [&["--uefi"][..], &["--uefi", "--dry-run"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_run-qemu"));
+        let output = command
+            .args(arguments)
+            .env("OVMF", "/no/such/folder")
+            .output()
+            .unwrap();
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{words}");
+        for part in ["/no/such/folder", "--no-remove ovmf"] {
+            assert!(words.contains(part), "{part} is missing: {words}");
+        }
+        assert!(!words.contains("building"), "first things first: {words}");
+    }
+}
+
+#[test]
+fn uefi_reaches_qemu() {
+    let line = dry_run(&["--uefi", "--append", "panic_test"]);
+    for part in [
+        "if=pflash,unit=0,readonly=on",
+        "OVMF_CODE",
+        "OVMF_VARS",
+        "usb-storage,drive=disk",
+    ] {
+        assert!(line.contains(part), "{part} is missing: {line}");
+    }
+    assert!(
+        !line.contains("panic_test"),
+        "the command line is on the disk: {line}"
+    );
 }
 
 #[test]
