@@ -10,6 +10,9 @@ use run_qemu::{Booted, Machine, Prepared, Status, Transcript, Watch, Workspace, 
 /// Generous, because several machines may share two slow cores.
 pub const TIME_LIMIT: Duration = Duration::from_secs(180);
 
+/// For machines whose firmware takes a while before it starts anything.
+pub const UEFI_TIME_LIMIT: Duration = Duration::from_secs(420);
+
 /// The tools and binaries, made by whoever asks first.
 pub fn prepared() -> Result<&'static Prepared, Failed> {
     static PREPARED: OnceLock<Result<Prepared, String>> = OnceLock::new();

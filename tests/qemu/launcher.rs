@@ -21,7 +21,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// `cargo run` becomes the launcher, so its process is the one that is killed.
-fn launcher(arguments: &[&str]) -> Result<Command, Failed> {
+pub fn launcher(arguments: &[&str]) -> Result<Command, Failed> {
     // Builds the bare-metal part, so that the process has nothing left to do but to boot.
     prepared()?;
     let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());

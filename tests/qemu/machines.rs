@@ -179,5 +179,12 @@ fn set_ups() -> Vec<Case> {
                 ..on(&[2, 2])
             },
         ),
+        Case::new(
+            "uefi",
+            Machine {
+                uefi: true,
+                ..on(&[2, 2])
+            },
+        ),
     ]
 }

@@ -23,6 +23,7 @@ mod protection;
 mod setup_checks;
 mod template;
 mod topology;
+mod uefi;
 mod up;
 mod witness;
 
@@ -40,6 +41,7 @@ fn main() {
         options::trials(),
         template::trials(),
         up::trials(),
+        uefi::trials(),
         setup_checks::trials(),
         topology::trials(),
         counter::trials(),

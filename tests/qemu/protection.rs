@@ -29,7 +29,7 @@ pub fn trials() -> Vec<Trial> {
             }),
         ]
     };
-    [("4_on_2+2", NEWER), ("qemu64", 0)]
+    [("4_on_2+2", NEWER), ("qemu64", 0), ("uefi", NEWER)]
         .into_iter()
         .flat_map(each)
         .collect()

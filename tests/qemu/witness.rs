@@ -8,7 +8,7 @@ use percpu_core::Topology;
 use run_qemu::{Machine, Session, Transcript};
 use selion_tests::{Cpu, FirstChunk, Page, Registers, mapped, registers};
 
-use crate::lab::{TIME_LIMIT, start};
+use crate::lab::{TIME_LIMIT, UEFI_TIME_LIMIT, start};
 
 /// The last program's last instructions may still be under way.
 const MOST_LOOKS: u32 = 100;
@@ -65,7 +65,8 @@ pub fn observe(machine: &Machine) -> Result<Witness, Failed> {
     } else {
         "counter"
     };
-    let mut booted = start(&held, &[program], TIME_LIMIT)?;
+    let time_limit = if machine.uefi { UEFI_TIME_LIMIT } else { TIME_LIMIT };
+    let mut booted = start(&held, &[program], time_limit)?;
     let seen = idle_registers(&mut booted.session);
     let seen = seen.and_then(|cpus| Ok((kernel_pages(&mut booted.session, &cpus)?, cpus)));
     let transcript = booted.session.quit();

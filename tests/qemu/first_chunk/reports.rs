@@ -13,6 +13,8 @@ use crate::witness::Witness;
 const PAGE: u64 = 4096;
 /// What the kernel's image, the boot module, firmware and the bitmap of frames may take of a node at boot.
 const TAKEN_AT_BOOT: u64 = 4 << 20;
+/// The same where UEFI's firmware stays in memory, and its loader with the kernel's whole file.
+const TAKEN_BY_UEFI: u64 = 24 << 20;
 
 pub fn shape(_: &Case, seen: &Witness) -> Result<(), Failed> {
     let (chunk, info) = (&seen.chunk, plan(&seen.machine, &seen.chunk)?);
@@ -114,7 +116,12 @@ pub fn frames(_: &Case, seen: &Witness) -> Result<(), Failed> {
             &seen.transcript,
         )?;
         let bytes = memory.get(node as usize).copied().unwrap_or(0);
-        let all = bytes.saturating_sub(TAKEN_AT_BOOT) / PAGE..=bytes / PAGE;
+        let taken = if seen.machine.uefi {
+            TAKEN_BY_UEFI
+        } else {
+            TAKEN_AT_BOOT
+        };
+        let all = bytes.saturating_sub(taken) / PAGE..=bytes / PAGE;
         let promise = format!("node {node} had {all:?} frames at boot, not {}", frames.at_boot);
         check(all.contains(&frames.at_boot), promise, &seen.transcript)?;
         let expected = units.get(&node).copied().unwrap_or(0);
