@@ -9,7 +9,8 @@ use bootloader_boot_config::LevelFilter;
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let (Some(kernel), Some(module), Some(image)) = (arguments.next(), arguments.next(), arguments.next()) else {
+    let (Some(kernel), Some(module), Some(image)) = (arguments.next(), arguments.next(), arguments.next())
+    else {
         anyhow::bail!("usage: uefi-image KERNEL MODULE IMAGE");
     };
     let mut config = BootConfig::default();
