@@ -82,15 +82,8 @@ pub struct Options {
     #[arg(long, value_name = "MODEL", default_value = "max")]
     cpu: String,
 
-    /// The kernel's command line
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true,
-        allow_hyphen_values = true
-    )]
-    append: String,
+    #[command(flatten)]
+    pub load: Load,
 
     /// Boot as real machines do: UEFI firmware (OVMF), a loader, the same kernel and programs from a disk.
     /// The first time it takes minutes to build the loader. OVMF is looked for in the environment variable
@@ -122,14 +115,6 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
-    /// Which bare-metal `core` to use, instead of the first that is found
-    #[arg(long, value_name = "WHERE")]
-    pub core: Option<Core>,
-
-    /// Programs to run, all at once, each with what it is told
-    #[arg(value_name = "PROGRAM[:ARG]", default_value = "counter")]
-    pub programs: Vec<String>,
-
     /// More arguments for QEMU
     #[arg(last = true, value_name = "QEMU_ARGS")]
     qemu: Vec<String>,
@@ -152,6 +137,13 @@ pub struct ImageOptions {
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
 
+    #[command(flatten)]
+    pub load: Load,
+}
+
+/// What is built and loaded, whichever way.
+#[derive(Debug, Args)]
+pub struct Load {
     /// The kernel's command line
     #[arg(
         long,
@@ -196,7 +188,7 @@ impl Options {
 
     /// The kernel's command line, with the word that asks for facts.
     fn append(&self) -> String {
-        match (&self.facts, self.append.as_str()) {
+        match (&self.facts, self.load.append.as_str()) {
             (None, append) => append.into(),
             (Some(_), "") => facts::WORD.into(),
             (Some(_), append) => format!("{append} {}", facts::WORD),
@@ -214,65 +206,5 @@ impl Options {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Options::command().debug_assert();
-    }
-
-    #[test]
-    fn everything_after_the_dashes_is_qemus() {
-        let line = ["run-qemu", "--icount", "counter:3", "counter", "--", "-d", "int"];
-        let options = Options::try_parse_from(line).unwrap();
-        assert_eq!(options.programs, ["counter:3", "counter"]);
-        assert_eq!(options.machine().unwrap().extra, ["-d", "int"]);
-    }
-
-    #[test]
-    fn an_image_has_its_own_options() {
-        let line = [
-            "run-qemu",
-            "image",
-            "--out",
-            "f",
-            "--append",
-            "debug",
-            "counter:3",
-        ];
-        let Some(Action::Image(image)) = Options::try_parse_from(line).unwrap().action else {
-            panic!("an action");
-        };
-        assert_eq!((image.out.to_str(), image.append.as_str()), (Some("f"), "debug"));
-        assert_eq!(image.programs, ["counter:3"]);
-        assert!(
-            Options::try_parse_from(["run-qemu", "counter"])
-                .unwrap()
-                .action
-                .is_none()
-        );
-        for line in [
-            &["run-qemu", "image"][..],
-            &["run-qemu", "--icount", "image", "--out", "f"],
-        ] {
-            assert!(Options::try_parse_from(line).is_err(), "{line:?}");
-        }
-    }
-
-    #[test]
-    fn facts_are_asked_for_on_the_kernels_command_line() {
-        let line = ["run-qemu", "--append", "debug", "--facts", "facts.json"];
-        let options = Options::try_parse_from(line).unwrap();
-        assert_eq!(options.machine().unwrap().append, "debug facts");
-    }
-
-    #[test]
-    fn nothing_said_is_the_default_machine() {
-        let options = Options::try_parse_from(["run-qemu"]).unwrap();
-        assert_eq!(options.machine().unwrap(), Machine::default());
-        assert_eq!(options.programs, ["counter"]);
-        assert_eq!(options.watch().time_limit, Some(Duration::from_secs(120)));
-    }
-}
+#[path = "cli_tests.rs"]
+mod tests;

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<Status> {
     let machine = options.machine()?;
     let workspace = Workspace::find()?;
-    let runs = asked(&workspace, &options.programs)?;
+    let runs = asked(&workspace, &options.load.programs)?;
     if options.dry_run {
         println!("{}", command_line(&workspace, &machine)?);
         return Ok(Status::Ok);
@@ -43,7 +43,7 @@ fn run(options: &Options) -> Result<Status> {
         // Where it was named, and is not there, this is no time to build anything.
         Ovmf::present(&workspace.target())?;
     }
-    let prepared = Prepared::new(workspace, options.core)?;
+    let prepared = Prepared::new(workspace, options.load.core)?;
     if machine.gdb {
         let kernel = prepared.binary("kernel");
         say(format!(
@@ -73,10 +73,10 @@ fn run(options: &Options) -> Result<Status> {
 
 fn write_image(options: &ImageOptions) -> Result<Status> {
     let workspace = Workspace::find()?;
-    let runs = asked(&workspace, &options.programs)?;
+    let runs = asked(&workspace, &options.load.programs)?;
     let destination = Destination::new(&options.out)?;
-    let prepared = Prepared::new(workspace, options.core)?;
-    prepared.write_image(&options.append, &runs, destination.path())?;
+    let prepared = Prepared::new(workspace, options.load.core)?;
+    prepared.write_image(&options.load.append, &runs, destination.path())?;
     destination.finish()?;
     Ok(Status::Ok)
 }
