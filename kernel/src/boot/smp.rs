@@ -1,13 +1,14 @@
 //! Starts the other CPUs, all at once, and counts who reported.
 //!
 //! INIT, then two start-up messages (SDM volume 3, section 8.4.4.1). A CPU begins in real mode in the
-//! trampoline, and reaches the kernel in long mode. There it asks its APIC for its id, which tells it its number and its stack, so that it does not matter who comes first; its first
-//! Rust statement installs its GS base. One that does not report in time is named and left out: it stays
-//! possible, and would stop if it came later.
+//! trampoline, and reaches the kernel in long mode. There it asks its APIC for its id, which tells it its
+//! number and its stack, so that it does not matter who comes first; its first Rust statement installs its GS
+//! base. One that does not report in time is named and left out: it stays possible, and would stop if it came
+//! later.
 
 use core::arch::global_asm;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use abi::MAX_CPUS;
 use percpu_core::CpuId;
@@ -30,7 +31,6 @@ const LEFT_OUT: u8 = 3;
 /// What every CPU is doing, by its number. Only STARTING is left by two sides, each by compare-exchange: the
 /// CPU reports, or the boot CPU gives it up.
 static STATES: [AtomicU8; MAX_CPUS] = [const { AtomicU8::new(ABSENT) }; MAX_CPUS];
-static ONLINE_COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// What a CPU finds by its APIC id. The entry code reads it.
 #[repr(C)]
@@ -60,7 +60,7 @@ pub fn is_online(cpu: CpuId) -> bool {
 
 /// How many CPUs have reported, the boot CPU included.
 pub fn online_count() -> usize {
-    ONLINE_COUNT.load(Ordering::Acquire)
+    firmware::topology().cpus().filter(|cpu| is_online(*cpu)).count()
 }
 
 /// Starts every present CPU but the boot CPU, which counts as online from here on. `area` is memory below
@@ -76,8 +76,8 @@ pub fn start_others(area: Option<u64>) {
         Some(area) => {
             others.clone().for_each(prepare);
             wake(others.clone(), &trampoline(area));
-            wait_for(others.clone());
-            others.for_each(leave_out_if_silent);
+            let is_told = wait_for(others.clone());
+            others.for_each(|cpu| settle(cpu, is_told[cpu.index()]));
         }
         None => log!("cpus: no memory between 64 KiB and 640 KiB to start other CPUs in"),
     }
@@ -109,11 +109,11 @@ fn wake(cpus: impl Iterator<Item = CpuId> + Clone, trampoline: &Trampoline) {
     }
 }
 
-/// Names the CPUs that report, until all have or none has for as long as one may take.
+/// Names the CPUs that report, until all have or none has for as long as one may take; tells which it named.
 ///
 /// They do not say so themselves: hundreds that spin for the console's lock would keep its holder from its
 /// host's cores.
-fn wait_for(cpus: impl Iterator<Item = CpuId> + Clone) {
+fn wait_for(cpus: impl Iterator<Item = CpuId> + Clone) -> [bool; MAX_CPUS] {
     let mut is_told = [false; MAX_CPUS];
     let mut missing = cpus.clone().count();
     let mut silence = 0;
@@ -128,13 +128,17 @@ fn wait_for(cpus: impl Iterator<Item = CpuId> + Clone) {
             }
         }
     }
+    is_told
 }
 
-fn leave_out_if_silent(cpu: CpuId) {
+/// From here on a CPU is online or left out, and named as what it is.
+fn settle(cpu: CpuId, is_told: bool) {
     if change(cpu, LEFT_OUT) {
         // Parked again. Should this reach it late, it stops by itself when it reports.
         apic::send_init(cpu);
         log!("cpu {cpu}: did not report, left out");
+    } else if !is_told {
+        log!("cpu {cpu} online");
     }
 }
 
@@ -142,7 +146,6 @@ fn report(cpu: CpuId) {
     if !change(cpu, ONLINE) {
         debug_exit::halt();
     }
-    ONLINE_COUNT.fetch_add(1, Ordering::AcqRel);
 }
 
 /// From STARTING to another state; not if it has left it.
