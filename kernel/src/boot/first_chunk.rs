@@ -132,7 +132,7 @@ pub fn build(topology: &Topology, options: &Options) {
 fn choose(topology: &Topology, options: &Options) -> FirstChunk {
     let (builder, is_alone) = (options.percpu_alloc, topology.cpu_count() == 1);
     if builder == Builder::Up || builder == Builder::Auto && is_alone {
-        let built = up::build(topology, options);
+        let built = up::build(options);
         return built.unwrap_or_else(|_| panic!("Failed to allocate memory for percpu areas."));
     }
     if builder == Builder::Page {

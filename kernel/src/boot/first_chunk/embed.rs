@@ -9,6 +9,7 @@ use percpu_core::{
 
 use super::{Backing, Cost, Errno, FirstChunk, INVALID, NO_MEMORY, Why, tell_if_memoryless, template};
 use crate::boot::options::{Builder, Distance, Options, Setup};
+use crate::cpu::node::early_cpu_to_node;
 use crate::log;
 use crate::memory::{frame, physical_pointer};
 
@@ -101,7 +102,7 @@ fn node_of(founder: CpuId, topology: &Topology, options: &Options) -> NodeId {
         Setup::Generic => NodeId::FIRST,
         Setup::X86 => {
             tell_if_memoryless(topology, founder);
-            topology.node_of_cpu(founder).unwrap_or(NodeId::FIRST)
+            early_cpu_to_node(founder).unwrap_or(NodeId::FIRST)
         }
     }
 }

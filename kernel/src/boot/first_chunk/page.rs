@@ -11,6 +11,7 @@ use super::{
     Backing, Cost, Errno, FirstChunk, INVALID, NO_MEMORY, Why, kernel_part, tell_if_memoryless, template,
 };
 use crate::boot::options::Options;
+use crate::cpu::node::early_cpu_to_node;
 use crate::log;
 use crate::memory::frame::{self, PhysicalFrame};
 use crate::memory::kernel_map::{self, PER_CPU_AREA, PER_CPU_AREA_SIZE};
@@ -61,7 +62,7 @@ fn allocate(info: &AllocInfo, topology: &Topology) -> Result<Vec<PhysicalFrame>,
     frames.try_reserve_exact(count).map_err(|_| NO_MEMORY)?;
     for cpu in info.cpus() {
         tell_if_memoryless(topology, cpu);
-        let node = topology.node_of_cpu(cpu).unwrap_or(NodeId::FIRST);
+        let node = early_cpu_to_node(cpu).unwrap_or(NodeId::FIRST);
         for _ in 0..pages {
             let Ok(frame) = frame::take_near(node) else {
                 log!("percpu: failed to allocate 4K page for cpu{cpu}");

@@ -2,22 +2,23 @@
 //!
 //! What is built is a dynamic part only, of a power of two, and no reserved one.
 
-use percpu_core::{AllocInfo, CpuId, NodeId, PAGE_SIZE, Topology};
+use percpu_core::{AllocInfo, CpuId, NodeId, PAGE_SIZE};
 
 use super::embed::ABOVE;
 use super::{Backing, Cost, Errno, FirstChunk, INVALID, NO_MEMORY, Why};
 use crate::boot::options::{Builder, Options};
+use crate::cpu::node::early_cpu_to_node;
 use crate::log;
 use crate::memory::{frame, physical_pointer};
 
 /// The chunk, whose unit needs no template.
-pub fn build(topology: &Topology, options: &Options) -> Result<FirstChunk, Errno> {
+pub fn build(options: &Options) -> Result<FirstChunk, Errno> {
     let info = AllocInfo::build_up(options.percpu_dynamic).map_err(|error| {
         log!("percpu: {error}");
         INVALID
     })?;
     let frames = (info.unit_size() / PAGE_SIZE) as usize;
-    let node = topology.node_of_cpu(CpuId::BOOT).unwrap_or(NodeId::FIRST);
+    let node = early_cpu_to_node(CpuId::BOOT).unwrap_or(NodeId::FIRST);
     let allocate = |above| frame::take_contiguous(node, frames, info.unit_size(), above);
     let memory = allocate(ABOVE).or_else(|_| allocate(0)).map_err(|_| NO_MEMORY)?;
     let max_distance = info.unit_size();
