@@ -98,7 +98,7 @@ calls! {
     Receive = 3,
     /// `[0, answer…]` → `[]`: answers the caller that this thread received last. `NoCaller` without one.
     Reply = 4,
-    /// `[]` → `[endpoint]` with all rights and badge 0.
+    /// `[]` → `[endpoint]` with all rights and badge 0. `EndpointsExhausted`.
     EndpointCreate = 8,
     /// `[frames, name, name]` → `[process, window]`: an empty process that may own `frames` frames, taken from
     /// the caller's account, with a name of up to 16 bytes (zero padded) for reports. `AccountExhausted`,

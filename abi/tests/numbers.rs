@@ -64,6 +64,7 @@ fn statuses() {
         (Status::PageInUse, 17),
         (Status::NotOnline, 18),
         (Status::HeapExhausted, 19),
+        (Status::EndpointsExhausted, 24),
     ];
     let listed: Vec<(Status, u64)> = Status::ALL
         .iter()

@@ -3,6 +3,8 @@
 //! The kernel sees words and at most one capability, and knows no protocol. When both sides are on one CPU
 //! the one continues where the other stops: no run queue is looked at, and the time slice goes on.
 
+pub mod requests;
+
 use alloc::sync::Arc;
 
 use abi::{Handle, Registers, Rights, Status};
@@ -114,6 +116,24 @@ fn carry(first: u64, words: &[u64; 9], capability: Option<Capability>, to: &Proc
     Ok(Registers(message))
 }
 
+/// This CPU was asked for receivers of an endpoint. One that may run on its caller's CPU goes there, so that
+/// the next call of that caller meets it at home.
+pub fn serve(endpoint: &Endpoint) {
+    while let Some((call, receiver)) = endpoint.meet_here() {
+        let home = call.caller.thread().cpu();
+        match deliver(call, receiver) {
+            Ok(receiver) => match home {
+                Some(home) if receiver.thread().may_run_on(home) => schedule::make_ready_on(home, receiver),
+                _ => schedule::make_ready_first(receiver),
+            },
+            Err((refused, receiver)) => {
+                schedule::make_ready(refused);
+                receive_again(endpoint, receiver);
+            }
+        }
+    }
+}
+
 /// Runs a thread that has just got what it waited for: here, if it belongs here.
 fn continue_with(thread: Parked) {
     if thread.thread().may_run_on(cpu::this_cpu()) {
@@ -143,7 +163,7 @@ pub fn receive(mut receiver: Running, words: &[u64; 9]) {
     match receiving_endpoint(receiver.process(), words) {
         Err(refusal) => schedule::finish(receiver, Err(refusal)),
         Ok(endpoint) => {
-            if let Some(caller) = receiver.context().caller.take() {
+            if let Some(caller) = receiver.take_caller() {
                 lose(caller);
             }
             wait(endpoint, receiver.park(), None);
@@ -182,7 +202,7 @@ fn receiving_endpoint(process: &Process, words: &[u64; 9]) -> Result<Arc<Endpoin
 
 /// Answers the caller that the replier holds. When that is refused, it still holds it.
 fn answer(replier: &mut Running, words: &[u64; 9]) -> Result<Option<Parked>, Refusal> {
-    let Some(mut caller) = replier.context().caller.take() else {
+    let Some(mut caller) = replier.take_caller() else {
         return Ok(None);
     };
     let message = take_transfer(replier.process(), words)
@@ -193,6 +213,7 @@ fn answer(replier: &mut Running, words: &[u64; 9]) -> Result<Option<Parked>, Ref
         Err(_) if caller.is_dead() => {}
         Err(refusal) => {
             replier.context().caller = Some(caller);
+            replier.settle_on(cpu::this_cpu());
             return Err(refusal);
         }
     }

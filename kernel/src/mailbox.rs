@@ -16,6 +16,7 @@ use crate::per_cpu;
 use crate::sync::Once;
 
 /// A set of CPUs that several change at once: each CPU its own bit.
+#[repr(transparent)]
 pub struct CpuSet([AtomicU64; MAX_CPUS / 64]);
 
 impl CpuSet {
@@ -29,6 +30,11 @@ impl CpuSet {
         if !self.contains(cpu) {
             self.word(cpu).fetch_or(bit(cpu), Ordering::SeqCst);
         }
+    }
+
+    /// Puts a CPU in; whether it was not in.
+    pub fn insert_first(&self, cpu: CpuId) -> bool {
+        self.word(cpu).fetch_or(bit(cpu), Ordering::SeqCst) & bit(cpu) == 0
     }
 
     /// Takes a CPU out.
@@ -67,7 +73,8 @@ per_cpu! {
     static MAILBOX: Once<ArrayQueue<Arc<Flush>>> = Once::new(), read_mostly;
 }
 
-/// Makes every CPU that may hold translations of this page table forget them. No lock is held here.
+/// Makes every CPU that uses this page table forget its translations; one that has loaded another one since has
+/// none. No lock is held here.
 pub fn shoot_down(cpus: &CpuSet, root: u64) {
     fence(Ordering::SeqCst);
     flush(root);
@@ -75,7 +82,7 @@ pub fn shoot_down(cpus: &CpuSet, root: u64) {
         root,
         pending: AtomicUsize::new(0),
     });
-    for cpu in cpus.others() {
+    for cpu in cpus.others().filter(|cpu| cpu::page_table_of(*cpu) == root) {
         flush.pending.fetch_add(1, Ordering::SeqCst);
         let mailbox = MAILBOX.on(cpu).call_once(|| ArrayQueue::new(MAX_CPUS));
         assert!(

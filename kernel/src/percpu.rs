@@ -4,6 +4,8 @@
 //! base of a CPU is `its unit − the template's start` (as in Linux since 6.15), so the address of a variable
 //! plus the GS base is this CPU's copy of it. Nothing may use this before [`crate::cpu::gs::install`].
 
+pub mod word;
+
 use core::arch::asm;
 use core::cell::UnsafeCell;
 

@@ -1,21 +1,21 @@
 //! Which thread runs on which CPU: one queue for each CPU, round robin, slices of a millisecond.
 //!
-//! The running thread's token lies in `CURRENT`; whoever handles an entry takes it, and leaves this file
+//! The running thread's token lies with its CPU's entry code, which hands it in; whoever got it leaves this file
 //! through [`finish`], [`switch_to`] or [`dispatch`]. A thread may run elsewhere as soon as its token is
 //! queued, because its registers lie in the thread itself.
 
 mod balance;
+mod spaces;
 
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
-use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use percpu_core::CpuId;
 
 use crate::cpu::{self, apic, entry};
+use crate::ipc::requests;
 use crate::memory::kernel_map;
-use crate::object::{Parked, Running, Space};
+use crate::object::{Parked, Running};
 use crate::refusal::Answer;
 use crate::sync::Lock;
 use crate::{fault, mailbox, per_cpu, syscall};
@@ -23,10 +23,6 @@ use crate::{fault, mailbox, per_cpu, syscall};
 per_cpu! {
     /// Threads that are ready to run here.
     static QUEUE: Lock<VecDeque<Parked>> = Lock::new(VecDeque::new());
-    /// The thread that runs here.
-    static CURRENT: Cell<Option<Parked>> = Cell::new(None), hot;
-    /// The address space whose page table is loaded here; none for the kernel's own.
-    static LOADED: Cell<Option<Arc<Space>>> = Cell::new(None);
     /// Set before the queue is looked at for the last time, so that whoever queues later sends an interrupt.
     static IDLE: AtomicBool = AtomicBool::new(true);
 }
@@ -37,14 +33,15 @@ pub fn run() -> ! {
     entry::enter_user()
 }
 
+pub use spaces::release_ended;
+
 /// A system call of the running thread.
-pub fn on_syscall() {
-    syscall::handle(take_current());
+pub fn on_syscall(current: Running) {
+    syscall::handle(current);
 }
 
-/// An exception or interrupt in user mode.
-pub fn on_user_interrupt(vector: u64) {
-    let current = take_current();
+/// An exception or interrupt of the running thread.
+pub fn on_user_interrupt(current: Running, vector: u64) {
     match vector {
         0..32 => fault::end(current),
         _ if current.is_dead() => leave(current),
@@ -53,7 +50,11 @@ pub fn on_user_interrupt(vector: u64) {
             mailbox::drain();
             go_on(current);
         }
-        _ => go_on(current),
+        _ => {
+            spaces::release_ended();
+            requests::serve();
+            go_on(current);
+        }
     }
 }
 
@@ -62,15 +63,6 @@ pub fn on_kernel_interrupt(vector: u64) {
     if vector == apic::FLUSH_VECTOR {
         mailbox::drain();
     }
-}
-
-fn take_current() -> Running {
-    Running::new(
-        CURRENT
-            .local()
-            .take()
-            .expect("user mode was left, so a thread was running"),
-    )
 }
 
 /// Answers the running thread's call and goes on with it.
@@ -87,7 +79,7 @@ fn go_on(current: Running) {
         make_ready(current.park());
         dispatch();
     } else {
-        CURRENT.local().set(Some(current.stay()));
+        current.stay();
     }
 }
 
@@ -129,6 +121,11 @@ pub fn make_ready_first(thread: Parked) {
     push(home_of(&thread), thread, true);
 }
 
+/// Puts a thread at the front of the queue of a CPU that it may run on.
+pub fn make_ready_on(cpu: CpuId, thread: Parked) {
+    push(cpu, thread, true);
+}
+
 /// Puts a new thread where there is least to do; equally good CPUs take turns.
 pub fn start(thread: Parked) {
     let target = balance::least_loaded(&thread.thread().affinity(), balance::next_start());
@@ -167,6 +164,7 @@ pub fn switch_to(next: Parked) {
 pub fn dispatch() {
     loop {
         mailbox::drain();
+        requests::serve();
         let next = QUEUE.local().lock().pop_front();
         match next {
             None => idle(),
@@ -181,10 +179,10 @@ pub fn dispatch() {
 }
 
 fn idle() {
-    cpu::load_page_table(kernel_map::kernel_root());
-    unload(LOADED.local().take());
+    cpu::switch_page_table(kernel_map::kernel_root());
+    spaces::release_all();
     IDLE.local().store(true, Ordering::SeqCst);
-    let is_empty = QUEUE.local().lock().is_empty();
+    let is_empty = QUEUE.local().lock().is_empty() && requests::is_empty();
     if is_empty {
         cpu::wait_for_interrupt();
     }
@@ -192,7 +190,6 @@ fn idle() {
 }
 
 /// Makes a thread this CPU's current one; not if it has ended.
-#[expect(unsafe_code, reason = "names the registers that the exit will load")]
 fn enter(mut next: Parked) -> bool {
     if !load(&next) {
         return false;
@@ -200,13 +197,10 @@ fn enter(mut next: Parked) -> bool {
     if next.thread().note_cpu(cpu::this_cpu()) {
         next.process().count_migration();
     }
+    next.settle_on(cpu::this_cpu());
     let context = next.context();
     cpu::switch_fs(&mut 0, context.fs_base);
-    // SAFETY: the frame lies in the thread, which the token in CURRENT keeps; the token is taken from there
-    // only when user mode was left, and the next exit takes place after another frame was named or this
-    // token was put back.
-    unsafe { entry::set_current_frame(&raw mut context.frame) };
-    CURRENT.local().set(Some(next));
+    entry::set_current(next);
     true
 }
 
@@ -215,22 +209,7 @@ fn load(next: &Parked) -> bool {
     let Some(space) = next.process().space() else {
         return false;
     };
-    let before = LOADED.local().take();
-    if before.as_ref().is_some_and(|before| Arc::ptr_eq(before, &space)) {
-        LOADED.local().set(before);
-    } else {
-        space.cpus().insert(cpu::this_cpu());
-        cpu::load_page_table(space.root());
-        LOADED.local().set(Some(space));
-        unload(before);
-    }
+    spaces::load(&space);
     // Whoever ends the process sets the mark before it looks for CPUs; this CPU does it the other way round.
     !next.is_dead()
-}
-
-/// Lets go of an address space whose page table was loaded here. Its last holder frees it.
-fn unload(before: Option<Arc<Space>>) {
-    if let Some(space) = before {
-        space.cpus().remove(cpu::this_cpu());
-    }
 }

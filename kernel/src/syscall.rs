@@ -69,7 +69,7 @@ fn answer(call: Call, caller: &Arc<Process>, words: &[u64; 9]) -> Answer {
 }
 
 fn endpoint_create(caller: &Process) -> Answer {
-    let endpoint = Capability::all(Object::Endpoint(Arc::new(Endpoint::new())));
+    let endpoint = Capability::all(Object::Endpoint(Arc::new(Endpoint::new()?)));
     one(caller.insert(endpoint)?)
 }
 

@@ -206,6 +206,23 @@ pub fn user_dynamic_part() -> Part {
     }
 }
 
+/// The pages of the dynamic part that the kernel keeps.
+#[must_use]
+pub fn kernel_dynamic_part() -> Part {
+    let info = &chunk().info;
+    Part {
+        first_page: (info.static_size() + info.reserved_size()) / PAGE_SIZE,
+        pages: kernel_part(info, options::options()) / PAGE_SIZE,
+    }
+}
+
+/// Where a page of the units would lie in the template: plus a CPU's delta it is that CPU's page.
+#[must_use]
+pub fn template_address(page: u64) -> u64 {
+    let unit = chunk().unit(CpuId::BOOT) + page * PAGE_SIZE;
+    unit.wrapping_sub(chunk().delta(CpuId::BOOT))
+}
+
 /// Bytes of the dynamic part that the kernel keeps: all but a page, at most.
 fn kernel_part(info: &AllocInfo, options: &Options) -> u64 {
     options.percpu_kernel.min(info.dyn_size() - PAGE_SIZE)

@@ -1,9 +1,10 @@
 //! Every border between user and kernel mode: what the stubs call, and the words they need of this CPU.
 //! The stubs' instructions stand in `stubs.rs`; the rules that both follow stand here.
 //!
-//! **Entry.** A thread's registers are pushed straight into its own [`Frame`]: `frame_top` is the end of the
-//! current thread's frame, for the syscall stub as for the CPU (TSS.rsp0). Then the stub continues on the
-//! CPU's kernel stack. **Exit** takes the frame that [`set_current_frame`] named last.
+//! **Entry.** A thread's registers are pushed straight into its own frame: TSS.rsp0 is the end of the current
+//! thread's frame, for the syscall stub as for the CPU. That is also the thread's token, which is handed to
+//! the scheduler. Then the stub continues on the CPU's kernel stack. **Exit** takes the frame of the token that
+//! [`set_current`] kept last, or of the one that was handed in and given back (`Running::stay`).
 //!
 //! **GS** (design invariant 4; no sign test, no conditional swapgs). A normal vector comes from user mode
 //! (saved CS says so: swapgs) or from kernel code with the kernel's base. NMI, #DF and #MC may come anywhere:
@@ -23,30 +24,35 @@ use x86_64::registers::model_specific::{LStar, Msr, SFMask, Star};
 use x86_64::registers::rflags::RFlags;
 use x86_64::structures::gdt::SegmentSelector;
 
+use super::fast_path::fast_syscall_stub;
 use super::frame::Frame;
 use super::stubs::{exit_to_user, interrupt_stubs, syscall_stub};
 use super::{apic, features, gs, tables};
+use crate::object::{Parked, Running};
 use crate::percpu::PerCpu;
 use crate::{panic, per_cpu, schedule};
 
 /// What the stubs read through GS.
 #[repr(C)]
 pub(super) struct Local {
-    /// End of the current thread's frame.
-    pub frame_top: Cell<u64>,
     /// Top of the kernel stack.
     pub stack_top: Cell<u64>,
     /// User GS base of every thread here.
     pub user_gs: Cell<u64>,
+    /// Where this CPU stands in a `CpuSet`: bytes before its word, and its bit.
+    pub cpu_word: Cell<u64>,
+    /// See `cpu_word`.
+    pub cpu_bit: Cell<u64>,
     /// For one register, before there is a stack.
     pub scratch: Cell<u64>,
 }
 
 per_cpu! {
     pub(super) static LOCAL: Local = Local {
-        frame_top: Cell::new(0),
         stack_top: Cell::new(0),
         user_gs: Cell::new(0),
+        cpu_word: Cell::new(0),
+        cpu_bit: Cell::new(0),
         scratch: Cell::new(0),
     }, hot;
     /// NMIs that this CPU has seen.
@@ -65,7 +71,10 @@ pub fn stub_address(vector: usize) -> u64 {
 
 /// Makes SYSCALL work on this CPU, and SYSENTER not.
 pub fn initialize() {
+    let cpu = gs::this_cpu().index();
     LOCAL.local().user_gs.set(gs::user_base(gs::this_cpu()));
+    LOCAL.local().cpu_word.set((cpu / 64 * 8) as u64);
+    LOCAL.local().cpu_bit.set(1 << (cpu % 64));
     HAS_FSGSBASE.store(u8::from(features::has_fsgsbase_now()), Ordering::Relaxed);
     let selector = |index, level| SegmentSelector::new(index, level);
     use x86_64::PrivilegeLevel::{Ring0, Ring3};
@@ -76,7 +85,11 @@ pub fn initialize() {
         selector(2, Ring0),
     )
     .expect("the GDT has the order that SYSRET wants");
-    LStar::write(VirtAddr::new(syscall_stub as *const () as u64));
+    let stub: unsafe extern "C" fn() = match features::has_fsgsbase_now() {
+        true => fast_syscall_stub,
+        false => syscall_stub,
+    };
+    LStar::write(VirtAddr::new(stub as *const () as u64));
     SFMask::write(
         RFlags::TRAP_FLAG
             | RFlags::INTERRUPT_FLAG
@@ -93,14 +106,17 @@ pub fn set_kernel_stack(top: u64) {
     LOCAL.local().stack_top.set(top);
 }
 
-/// Names the frame that the next exit takes and the next entry fills.
-///
-/// # Safety
-/// The frame stays where it is, and no one else touches it, until another one is named on this CPU.
-pub unsafe fn set_current_frame(frame: *mut Frame) {
-    let top = frame as u64 + size_of::<Frame>() as u64;
-    LOCAL.local().frame_top.set(top);
-    tables::set_interrupt_stack(top);
+/// Keeps the token of the thread that the next exit goes to; the next entry hands it in.
+pub fn set_current(next: Parked) {
+    tables::set_interrupt_stack(next.into_word());
+}
+
+/// The token of the thread that was running.
+fn current() -> Running {
+    // SAFETY: 1. user mode was left, so the exit before took the frame of a token that `set_current` or the
+    // assembly of messages put there, or that was taken here and given back by `Running::stay`.
+    let parked = unsafe { Parked::from_word(tables::interrupt_stack()) };
+    Running::new(parked.expect("user mode was left, so a thread was running"))
 }
 
 /// Leaves the kernel for the first time on this CPU; what is on the stack is forgotten.
@@ -113,7 +129,7 @@ pub(super) extern "C" fn from_user(vector: u64) {
     if vector >= 32 {
         apic::end_of_interrupt(vector);
     }
-    schedule::on_user_interrupt(vector);
+    schedule::on_user_interrupt(current(), vector);
 }
 
 pub(super) extern "C" fn from_kernel(frame: &mut Frame) {
@@ -135,7 +151,7 @@ pub(super) extern "C" fn on_fatal(frame: &mut Frame) -> ! {
 }
 
 pub(super) extern "C" fn on_syscall() {
-    schedule::on_syscall();
+    schedule::on_syscall(current());
 }
 
 // The stubs name LOCAL by its link address; PerCpu adds nothing in front of the value.

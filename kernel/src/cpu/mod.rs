@@ -7,6 +7,8 @@ pub mod apic;
     reason = "the stubs at every border between user and kernel mode"
 )]
 pub mod entry;
+#[expect(unsafe_code, reason = "assembly between threads that talk to each other")]
+mod fast_path;
 #[expect(unsafe_code, reason = "writes control registers")]
 pub mod features;
 pub mod frame;
@@ -18,9 +20,14 @@ mod stubs;
 #[expect(unsafe_code, reason = "loads GDT, TSS and IDT")]
 pub mod tables;
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use percpu_core::CpuId;
 use x86_64::PhysAddr;
 use x86_64::registers::control::{Cr2, Cr3, Cr3Flags};
 use x86_64::structures::paging::PhysFrame;
+
+use crate::per_cpu;
 
 pub use gs::{switch_fs, this_cpu};
 pub use node::{cpu_to_node, this_node};
@@ -41,6 +48,25 @@ pub fn load_page_table(root: u64) {
     let frame = PhysFrame::containing_address(PhysAddr::new(root));
     // SAFETY: every root handed in here shares the kernel half, so code and stack stay mapped.
     unsafe { Cr3::write(frame, Cr3Flags::empty()) }
+}
+
+per_cpu! {
+    /// The page table that this CPU uses, or is about to load. Others read it.
+    static PAGE_TABLE: AtomicU64 = AtomicU64::new(0), hot;
+}
+
+/// Switches to the page table of an address space, or to the kernel's own.
+///
+/// Loading CR3 waits for the store before it. So whoever changes a page table and then looks at
+/// [`page_table_of`] either finds it in use there, or this CPU walks the changed one.
+pub fn switch_page_table(root: u64) {
+    PAGE_TABLE.local().store(root, Ordering::Relaxed);
+    load_page_table(root);
+}
+
+/// The page table that `cpu` uses.
+pub fn page_table_of(cpu: CpuId) -> u64 {
+    PAGE_TABLE.on(cpu).load(Ordering::SeqCst)
 }
 
 /// Idles until an interrupt came, and leaves interrupts off again.

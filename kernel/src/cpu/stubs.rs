@@ -4,8 +4,11 @@
 use core::arch::global_asm;
 use core::mem::offset_of;
 
+use x86_64::structures::tss::TaskStateSegment;
+
 use super::entry::{HAS_FSGSBASE, LOCAL, Local, from_kernel, from_user, on_fatal, on_nmi, on_syscall};
 use super::frame::{Frame, SYSCALL_VECTOR, USER_CODE, USER_DATA};
+use super::tables::TSS;
 
 unsafe extern "C" {
     /// One stub of 16 bytes for each vector.
@@ -107,7 +110,9 @@ user_entry:
 syscall_stub:
     swapgs
     mov gs:[rip + {local} + {scratch}], rsp
-    mov rsp, gs:[rip + {local} + {frame_top}]
+    mov rsp, gs:[rip + {tss} + {rsp0}]
+    .global syscall_by_rust
+syscall_by_rust:
     push {user_data}
     push qword ptr gs:[rip + {local} + {scratch}]
     push r11
@@ -122,7 +127,7 @@ syscall_stub:
 
     .global exit_to_user
 exit_to_user:
-    mov rsp, gs:[rip + {local} + {frame_top}]
+    mov rsp, gs:[rip + {tss} + {rsp0}]
     sub rsp, {frame_size}
     mov rax, gs:[rip + {local} + {user_gs}]
     cmp byte ptr [rip + {has_fsgsbase}], 0
@@ -151,7 +156,7 @@ debug_entry:
     swapgs
     mov gs:[rip + {local} + {scratch}], rax
     mov rax, rsp
-    mov rsp, gs:[rip + {local} + {frame_top}]
+    mov rsp, gs:[rip + {tss} + {rsp0}]
     push qword ptr [rax + 48]
     push qword ptr [rax + 40]
     push qword ptr [rax + 32]
@@ -200,7 +205,8 @@ nmi_entry:
 "#,
     local = sym LOCAL,
     has_fsgsbase = sym HAS_FSGSBASE,
-    frame_top = const offset_of!(Local, frame_top),
+    tss = sym TSS,
+    rsp0 = const offset_of!(TaskStateSegment, privilege_stack_table),
     stack_top = const offset_of!(Local, stack_top),
     user_gs = const offset_of!(Local, user_gs),
     scratch = const offset_of!(Local, scratch),

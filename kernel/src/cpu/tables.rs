@@ -30,10 +30,14 @@ const PAGE: u64 = abi::PAGE_SIZE;
 per_cpu! {
     /// A page of its own, as in Linux: a program could be allowed to read it, and nothing else would be seen.
     static GDT: GdtPage = GdtPage(UnsafeCell::new(GlobalDescriptorTable::new())), page_aligned;
-    static TSS: UnsafeCell<TaskStateSegment> = UnsafeCell::new(TaskStateSegment::new());
+    /// In one cache line: its first word is used at every entry.
+    pub(super) static TSS: Tss = Tss(UnsafeCell::new(TaskStateSegment::new()));
     /// The lowest address of this CPU's stacks: the IST stacks, and the kernel stack above them.
     static STACKS: AtomicU64 = AtomicU64::new(0), read_mostly;
 }
+
+#[repr(align(64))]
+pub(super) struct Tss(UnsafeCell<TaskStateSegment>);
 
 #[repr(align(4096))]
 struct GdtPage(UnsafeCell<GlobalDescriptorTable>);
@@ -75,7 +79,7 @@ pub fn load() {
     let base = STACKS.local().load(Ordering::Acquire);
     // SAFETY: these are this CPU's own copies; nothing else refers to them before they are loaded, and
     // afterwards only `set_interrupt_stack` writes one word of the TSS.
-    let (gdt, tss) = unsafe { (&mut *GDT.local().0.get(), &mut *TSS.local().get()) };
+    let (gdt, tss) = unsafe { (&mut *GDT.local().0.get(), &mut *TSS.local().0.get()) };
     for index in 1..=IST_STACKS {
         tss.interrupt_stack_table[index as usize - 1] = VirtAddr::new(ist_top(base, index));
     }
@@ -108,7 +112,13 @@ pub fn load() {
 /// Where the CPU pushes on an interrupt from user mode.
 pub fn set_interrupt_stack(top: u64) {
     // SAFETY: this CPU's own TSS; the CPU reads it only on an interrupt from user mode.
-    unsafe { (*TSS.local().get()).privilege_stack_table[0] = VirtAddr::new(top) };
+    unsafe { (*TSS.local().0.get()).privilege_stack_table[0] = VirtAddr::new(top) };
+}
+
+/// The same.
+pub fn interrupt_stack() -> u64 {
+    // SAFETY: this CPU's own TSS; copied, because the word is not aligned.
+    unsafe { (&raw const (*TSS.local().0.get()).privilege_stack_table[0]).read_unaligned() }.as_u64()
 }
 
 fn build_idt() -> [Gate; 256] {

@@ -1,12 +1,16 @@
 //! Capabilities, and the flat table that each process has of them.
 //!
 //! A handle is a slot and its generation; the generation changes when the slot is emptied, so an old handle
-//! never names a new capability.
+//! never names a new capability. [`FastTable`] says the same of endpoints, for the assembly of messages.
+
+mod fast;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::{Handle, Rights, Status};
+
+pub use fast::{FAST_SLOTS, FastSlot, FastTable};
 
 use super::{Endpoint, Memory, Process, Thread};
 use crate::refusal::Refusal;
@@ -112,25 +116,34 @@ impl Object {
     }
 }
 
-struct Slot {
+/// A slot of a table.
+pub struct Slot {
     generation: u32,
     capability: Option<Capability>,
 }
 
 /// A process' capabilities.
-#[derive(Default)]
 pub struct Table {
     slots: Vec<Slot>,
     free: Vec<u16>,
+    fast: Arc<FastTable>,
 }
 
 impl Table {
     /// No capabilities.
-    pub const fn new() -> Table {
+    pub const fn new(fast: Arc<FastTable>) -> Table {
         Table {
             slots: Vec::new(),
             free: Vec::new(),
+            fast,
         }
+    }
+
+    /// Takes all capabilities out. Dropped by the caller, who holds no lock then.
+    pub fn clear(&mut self) -> Vec<Slot> {
+        self.fast.clear();
+        self.free.clear();
+        core::mem::take(&mut self.slots)
     }
 
     /// Puts a capability into a free slot.
@@ -140,8 +153,10 @@ impl Table {
             None => self.grow()?,
         };
         let slot = &mut self.slots[usize::from(index)];
+        let handle = Handle::new(index, slot.generation);
+        self.fast.set(handle, &capability);
         slot.capability = Some(capability);
-        Ok(Handle::new(index, slot.generation))
+        Ok(handle)
     }
 
     fn grow(&mut self) -> Result<u16, Refusal> {
@@ -196,6 +211,7 @@ impl Table {
     /// Takes a capability out. Dropped by the caller, who holds no lock then.
     pub fn remove(&mut self, handle: Handle) -> Result<Capability, Refusal> {
         self.find(handle)?;
+        self.fast.unset(handle);
         let slot = &mut self.slots[handle.index()];
         // A slot whose generations are used up is never used again.
         if let Some(next) = slot.generation.checked_add(1) {

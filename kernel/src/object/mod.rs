@@ -12,6 +12,8 @@ pub mod endpoint;
 pub mod memory;
 pub mod process;
 pub mod ranges;
+#[expect(unsafe_code, reason = "per-CPU words hold the tokens of threads")]
+pub mod receivers;
 pub mod space;
 #[expect(
     unsafe_code,
@@ -25,5 +27,6 @@ pub use capability::{Capability, Object};
 pub use endpoint::Endpoint;
 pub use memory::Memory;
 pub use process::Process;
+pub use receivers::Receivers;
 pub use space::Space;
 pub use thread::{Parked, Running, Thread};

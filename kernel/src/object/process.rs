@@ -8,12 +8,13 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use abi::syscall::{CpuMask, End};
 use abi::{Handle, Rights, Status};
 
-use super::capability::Table;
+use super::capability::{FastTable, Table};
 use super::ending::Ending;
 use super::{Account, Capability, Object, Parked, Space, Thread};
 use crate::cpu::apic;
 use crate::cpu::frame::Frame;
 use crate::refusal::{Refusal, require};
+use crate::schedule;
 use crate::sync::Lock;
 
 /// A process.
@@ -26,6 +27,7 @@ pub struct Process {
     pub ending: Ending,
     has_ended: AtomicBool,
     table: Lock<Table>,
+    fast_table: Arc<FastTable>,
     /// None after the end.
     space: Lock<Option<Arc<Space>>>,
     threads: Lock<Threads>,
@@ -53,12 +55,14 @@ impl Process {
     /// A process without threads.
     pub fn new(name: Name, account: Arc<Account>) -> Result<Arc<Process>, Refusal> {
         let space = Space::new(&account)?;
+        let fast_table = Arc::new(FastTable::new());
         Ok(Arc::new(Process {
             name,
             account,
             ending: Ending::new(),
             has_ended: AtomicBool::new(false),
-            table: Lock::new(Table::new()),
+            table: Lock::new(Table::new(fast_table.clone())),
+            fast_table,
             space: Lock::new(Some(space)),
             threads: Lock::new(Threads {
                 alive: Vec::new(),
@@ -77,6 +81,11 @@ impl Process {
     /// Its capabilities, locked.
     pub fn table(&self) -> spin::mutex::SpinMutexGuard<'_, Table> {
         self.table.lock()
+    }
+
+    /// What the assembly of messages sees of its capabilities.
+    pub fn fast_table(&self) -> Arc<FastTable> {
+        self.fast_table.clone()
     }
 
     /// The object of a handle; see [`Table::look_up`].
@@ -110,27 +119,28 @@ impl Process {
     pub fn add_thread(self: &Arc<Self>, frame: Frame, affinity: CpuMask) -> Result<Parked, Refusal> {
         let mut threads = self.threads.lock();
         require(!self.has_ended(), Status::ProcessEnded)?;
-        let thread = Thread::make(self, threads.started, frame, affinity);
+        let space = self.living_space()?;
+        let thread = Thread::make(self, &space, threads.started, frame, affinity);
         threads.started += 1;
-        threads.alive.push(Arc::downgrade(thread.thread()));
+        threads.alive.push(Arc::downgrade(&thread.share()));
         Ok(thread)
     }
 
     /// Forgets a thread that was never started.
-    pub fn forget_thread(&self, thread: &Arc<Thread>) {
+    pub fn forget_thread(&self, thread: &Thread) {
         self.threads
             .lock()
             .alive
-            .retain(|alive| alive.as_ptr() != Arc::as_ptr(thread));
+            .retain(|alive| !core::ptr::eq(alive.as_ptr(), thread));
     }
 
     /// Ends a thread; the last one ends the process.
-    pub fn end_thread(&self, thread: &Arc<Thread>, end: End) {
+    pub fn end_thread(&self, thread: &Thread, end: End) {
         let is_last = {
             let mut threads = self.threads.lock();
             threads
                 .alive
-                .retain(|alive| alive.as_ptr() != Arc::as_ptr(thread));
+                .retain(|alive| !core::ptr::eq(alive.as_ptr(), thread));
             threads.alive.is_empty()
         };
         thread.ending.finish(end);
@@ -145,21 +155,22 @@ impl Process {
             return;
         }
         let threads = core::mem::take(&mut self.threads.lock().alive);
-        let table = core::mem::take(&mut *self.table.lock());
+        let threads: Vec<_> = threads.iter().filter_map(Weak::upgrade).collect();
+        threads.iter().for_each(|thread| thread.note_end());
+        let capabilities = self.table.lock().clear();
         let space = self.space.lock().take();
         if let Some(space) = space {
+            space.end();
             // CPUs that have its page table loaded let go of it as soon as they see the mark.
             space
                 .cpus()
                 .others()
                 .for_each(|cpu| apic::send_ipi(cpu, apic::WAKE_VECTOR as u8));
         }
-        drop(table);
+        schedule::release_ended();
+        drop(capabilities);
         self.account.close();
-        threads
-            .iter()
-            .filter_map(Weak::upgrade)
-            .for_each(|thread| thread.ending.finish(end));
+        threads.iter().for_each(|thread| thread.ending.finish(end));
         self.ending.finish(end);
     }
 

@@ -4,6 +4,7 @@
 //! no CPU can reach a page of it, and everything mapped goes back.
 
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use abi::syscall::access;
 use abi::window::WINDOW_BASE;
@@ -20,10 +21,19 @@ use crate::memory::user;
 use crate::refusal::{Refusal, require};
 use crate::sync::Lock;
 
+/// Address spaces that have ended and are still kept by some CPU or thread: mostly none.
+static ENDED: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether any address space could be let go of because its process has ended.
+pub fn has_any_ended() -> bool {
+    ENDED.load(Ordering::SeqCst) != 0
+}
+
 /// The address space of a process.
 pub struct Space {
     root: u64,
-    cpus: CpuSet,
+    cpus: Arc<CpuSet>,
+    has_ended: AtomicBool,
     account: Arc<Account>,
     inner: Lock<Inner>,
 }
@@ -69,7 +79,8 @@ impl Space {
         inner.map(account, window::header_pages(), Access::Read)?;
         Ok(Arc::new(Space {
             root,
-            cpus: CpuSet::new(),
+            cpus: Arc::new(CpuSet::new()),
+            has_ended: AtomicBool::new(false),
             account: account.clone(),
             inner: Lock::new(inner),
         }))
@@ -83,6 +94,23 @@ impl Space {
     /// The CPUs that may hold translations.
     pub fn cpus(&self) -> &CpuSet {
         &self.cpus
+    }
+
+    /// The same, for threads of the process, which may stay longer.
+    pub fn shared_cpus(&self) -> Arc<CpuSet> {
+        self.cpus.clone()
+    }
+
+    /// Its process has ended: no CPU should keep it.
+    pub fn end(&self) {
+        if !self.has_ended.swap(true, Ordering::SeqCst) {
+            ENDED.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether its process has ended.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::SeqCst)
     }
 
     /// What is mapped, locked.
@@ -239,5 +267,8 @@ impl Drop for Space {
             range.memory.give_back(range.memory_first, range.pages);
         }
         self.account.refund(inner.charged);
+        if *self.has_ended.get_mut() {
+            ENDED.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 }

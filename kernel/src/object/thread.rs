@@ -3,20 +3,27 @@
 //! A thread that does not run is owned by whoever holds its [`Parked`]: a run queue, an endpoint, a reply
 //! slot, a wait list. The token cannot be copied, so only its holder touches the registers. The thread that
 //! runs on a CPU is that CPU's [`Running`].
+//!
+//! A token is one word, the end of the thread's frame: where the entry stubs begin to push, and what the
+//! assembly of messages (`cpu/fast_path.rs`) moves about without counting anything.
 
 use alloc::sync::Arc;
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU16, Ordering};
+use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use abi::Status;
 use abi::syscall::CpuMask;
 use percpu_core::CpuId;
 
+use super::capability::FastTable;
 use super::ending::Ending;
-use super::{Capability, Process};
+use super::{Capability, Process, Space};
 use crate::cpu;
 use crate::cpu::frame::Frame;
 use crate::ipc;
+use crate::mailbox::CpuSet;
 use crate::refusal::Answer;
 use crate::sync::Lock;
 
@@ -24,7 +31,11 @@ use crate::sync::Lock;
 const NOWHERE: u16 = u16::MAX;
 
 /// A thread of a process.
+#[repr(C)]
 pub struct Thread {
+    /// First, because a token points to the end of the frame in it.
+    pub(crate) context: UnsafeCell<Context>,
+    pub(crate) fast: Fast,
     /// Its process.
     pub process: Arc<Process>,
     /// Its number there, for reports.
@@ -34,10 +45,12 @@ pub struct Thread {
     affinity: Lock<CpuMask>,
     /// The CPU that it ran on last.
     cpu: AtomicU16,
-    context: UnsafeCell<Context>,
+    /// What `fast` points to.
+    _kept: (Arc<CpuSet>, Arc<FastTable>),
 }
 
 /// What only the holder of the thread's token touches.
+#[repr(C)]
 pub struct Context {
     /// User registers.
     pub frame: Frame,
@@ -45,36 +58,84 @@ pub struct Context {
     pub fs_base: u64,
     /// The caller that this thread has received and not answered.
     pub caller: Option<Parked>,
+    /// The word behind this thread in a chain of receivers.
+    pub next: u64,
     /// The capability that a call of this thread carries to its receiver.
     pub transfer: Option<Capability>,
 }
 
-// SAFETY: `context` is reached only through `Parked`, of which there is one for each thread (`make` makes it,
-// nothing copies it) and which is `Send` like what it owns. Everything else is `Sync` by itself.
-unsafe impl Sync for Thread {}
+/// What the assembly of messages reads of any thread, whoever holds its token.
+#[repr(C)]
+pub struct Fast {
+    /// Not 0: this thread is for the kernel's Rust code. Bits of [`attention`].
+    pub attention: AtomicU64,
+    /// The page table of its process.
+    pub root: u64,
+    /// The CPUs that may hold translations of that: a `CpuSet`.
+    pub cpus: *const CpuSet,
+    /// Capabilities of its process: a `FastTable`.
+    pub table: *const FastTable,
+}
 
-/// The token of a thread that is not running: whoever holds it owns the thread's registers.
-pub struct Parked(Arc<Thread>);
+/// Why a thread's next step needs Rust code.
+pub mod attention {
+    /// Its process has ended.
+    pub const ENDED: u64 = 1;
+    /// Its set of CPUs was changed.
+    pub const MOVED: u64 = 2;
+    /// The caller that it holds is not a thread of its CPU.
+    pub const CALLER_ELSEWHERE: u64 = 4;
+}
+
+// SAFETY: `context` is reached only through `Parked`, of which there is one for each thread (`make` makes it,
+// nothing copies it) and which is `Send` like what it owns. The pointers in `fast` lead to what `_kept` holds,
+// and both types are `Sync`. Everything else is `Send` and `Sync` by itself.
+unsafe impl Sync for Thread {}
+// SAFETY: as above.
+unsafe impl Send for Thread {}
+
+/// The token of a thread that is not running: whoever holds it owns the thread's registers, and keeps the
+/// thread. A pointer to the end of its frame.
+#[repr(transparent)]
+pub struct Parked(NonNull<Frame>);
+
+// SAFETY: it owns a reference to a thread, which is `Send` and `Sync`, and its context, which is `Send`.
+unsafe impl Send for Parked {}
 
 /// The token of the thread that this CPU runs.
 pub struct Running(Parked);
 
 impl Thread {
     /// A thread that is in no queue yet. The token runs it.
-    pub fn make(process: &Arc<Process>, number: u64, frame: Frame, affinity: CpuMask) -> Parked {
+    pub fn make(
+        process: &Arc<Process>,
+        space: &Space,
+        number: u64,
+        frame: Frame,
+        affinity: CpuMask,
+    ) -> Parked {
         let context = Context {
             frame,
             fs_base: 0,
             caller: None,
+            next: 0,
             transfer: None,
         };
-        Parked(Arc::new(Thread {
+        let (cpus, table) = (space.shared_cpus(), process.fast_table());
+        Parked::of(Arc::new(Thread {
+            context: UnsafeCell::new(context),
+            fast: Fast {
+                attention: AtomicU64::new(0),
+                root: space.root(),
+                cpus: Arc::as_ptr(&cpus),
+                table: Arc::as_ptr(&table),
+            },
             process: process.clone(),
             number,
             ending: Ending::new(),
             affinity: Lock::new(affinity),
             cpu: AtomicU16::new(NOWHERE),
-            context: UnsafeCell::new(context),
+            _kept: (cpus, table),
         }))
     }
 
@@ -86,6 +147,7 @@ impl Thread {
     /// Changes the CPUs that it may run on.
     pub fn set_affinity(&self, mask: CpuMask) {
         *self.affinity.lock() = mask;
+        self.fast.attention.fetch_or(attention::MOVED, Ordering::SeqCst);
     }
 
     /// Whether it may run on `cpu`.
@@ -104,29 +166,96 @@ impl Thread {
         let before = self.cpu.swap(cpu.get(), Ordering::Relaxed);
         before != NOWHERE && before != cpu.get()
     }
+
+    /// Its process has ended: no assembly may run it any more.
+    pub fn note_end(&self) {
+        self.fast.attention.fetch_or(attention::ENDED, Ordering::SeqCst);
+    }
+
+    fn set_attention(&self, bits: u64, value: u64) {
+        let before = self.fast.attention.load(Ordering::SeqCst);
+        if before & bits & !value != 0 {
+            self.fast.attention.fetch_and(!(bits & !value), Ordering::SeqCst);
+        }
+        if value & !before != 0 {
+            self.fast.attention.fetch_or(value, Ordering::SeqCst);
+        }
+    }
 }
 
 impl Parked {
+    /// The token of a thread that has none yet.
+    fn of(thread: Arc<Thread>) -> Parked {
+        let thread = Arc::into_raw(thread).cast_mut().cast::<Frame>();
+        Parked(NonNull::new(thread.wrapping_add(1)).expect("an Arc is not at the end of memory"))
+    }
+
+    /// The token as a word, for where only words can be kept.
+    pub fn into_word(self) -> u64 {
+        ManuallyDrop::new(self).0.as_ptr().expose_provenance() as u64
+    }
+
+    /// The token of a word; none of 0.
+    ///
+    /// # Safety
+    /// 1. The word is 0, or came from [`Parked::into_word`] and has not been made a token again since.
+    pub unsafe fn from_word(word: u64) -> Option<Parked> {
+        NonNull::new(core::ptr::with_exposed_provenance_mut(word as usize)).map(Parked)
+    }
+
+    fn pointer(&self) -> *const Thread {
+        self.0.as_ptr().wrapping_sub(1).cast::<Thread>()
+    }
+
     /// The thread.
-    pub fn thread(&self) -> &Arc<Thread> {
-        &self.0
+    pub fn thread(&self) -> &Thread {
+        // SAFETY: the token keeps the thread, and only `context` of it is ever borrowed mutably.
+        unsafe { &*self.pointer() }
+    }
+
+    /// The thread, for whoever keeps it longer than the token.
+    pub fn share(&self) -> Arc<Thread> {
+        // SAFETY: the pointer came from `Arc::into_raw`, and the token holds a reference.
+        unsafe { Arc::increment_strong_count(self.pointer()) };
+        // SAFETY: the reference that was just counted.
+        unsafe { Arc::from_raw(self.pointer()) }
     }
 
     /// Its process.
     pub fn process(&self) -> &Arc<Process> {
-        &self.0.process
+        &self.thread().process
     }
 
     /// Whether it must not run any more.
     pub fn is_dead(&self) -> bool {
-        self.0.process.has_ended()
+        self.process().has_ended()
     }
 
     /// What the token owns.
     pub fn context(&mut self) -> &mut Context {
         // SAFETY: this is the thread's only token, borrowed mutably; no CPU runs the thread's user code now,
         // so the entry stubs do not write its frame.
-        unsafe { &mut *self.0.context.get() }
+        unsafe { &mut *self.thread().context.get() }
+    }
+
+    /// Takes the caller that waits for this thread's answer.
+    pub fn take_caller(&mut self) -> Option<Parked> {
+        let caller = self.context().caller.take();
+        self.thread().set_attention(attention::CALLER_ELSEWHERE, 0);
+        caller
+    }
+
+    /// Settles what the assembly has to know before it is run on `cpu`, which it may run on.
+    pub fn settle_on(&mut self, cpu: CpuId) {
+        let caller = self.context().caller.as_ref();
+        let is_elsewhere = caller.is_some_and(|caller| caller.thread().cpu() != Some(cpu));
+        let elsewhere = if is_elsewhere {
+            attention::CALLER_ELSEWHERE
+        } else {
+            0
+        };
+        self.thread()
+            .set_attention(attention::CALLER_ELSEWHERE | attention::MOVED, elsewhere);
     }
 
     /// Puts the answer of its call into its registers.
@@ -151,6 +280,8 @@ impl Drop for Parked {
         if let Some(caller) = self.context().caller.take() {
             ipc::lose(caller);
         }
+        // SAFETY: the token's own reference, which came from `Arc::into_raw`.
+        drop(unsafe { Arc::from_raw(self.pointer()) });
     }
 }
 
@@ -166,9 +297,10 @@ impl Running {
         self.0
     }
 
-    /// Keeps the token as it is, for a thread that goes on running here.
-    pub fn stay(self) -> Parked {
-        self.0
+    /// Gives the token back to where it was taken from, for a thread that goes on running here.
+    pub fn stay(self) {
+        // It still stands there: the exit takes this thread's frame.
+        let _ = ManuallyDrop::new(self.0);
     }
 }
 

@@ -1,7 +1,5 @@
 //! Calls on threads.
 
-use alloc::sync::Arc;
-
 use abi::syscall::{ANY_CPU, CpuMask, End};
 use abi::{Rights, Status};
 use percpu_core::CpuId;
@@ -22,7 +20,7 @@ pub fn create(caller: &Process, words: &[u64; 9]) -> Answer {
     require(entry < USER_END && stack <= USER_END, Status::BadAddress)?;
     let mask = decode_cpu(cpu)?;
     let thread = process.add_thread(Frame::user(entry, stack, argument), mask)?;
-    match caller.insert(Capability::all(Object::Thread(thread.thread().clone()))) {
+    match caller.insert(Capability::all(Object::Thread(thread.share()))) {
         Ok(handle) => {
             schedule::start(thread);
             one(handle)
@@ -59,7 +57,7 @@ pub fn exit(caller: Running, words: &[u64; 9]) {
 pub fn affinity(caller: &Running, words: &[u64; 9]) -> Answer {
     let [handle, a, b, c, d, ..] = *words;
     let thread = match handle {
-        0 => Arc::clone(caller.thread()),
+        0 => caller.share(),
         handle => caller
             .process()
             .look_up(handle, Rights::MANAGE, Object::as_thread)?,
@@ -70,7 +68,7 @@ pub fn affinity(caller: &Running, words: &[u64; 9]) -> Answer {
     thread.set_affinity(mask);
     if let Some(cpu) = thread
         .cpu()
-        .filter(|cpu| !mask.contains(cpu.index()) && !Arc::ptr_eq(&thread, caller.thread()))
+        .filter(|cpu| !mask.contains(cpu.index()) && !core::ptr::eq(&*thread, caller.thread()))
     {
         apic::send_ipi(cpu, apic::WAKE_VECTOR as u8);
     }

@@ -5,15 +5,11 @@
 use core::arch::global_asm;
 
 use userlib::Refusal;
-use userlib::abi::syscall::{Placement, access};
 use userlib::abi::{Call, Rights};
 use userlib::ipc::Endpoint;
-use userlib::memory::{Mapping, Memory};
-use userlib::process::{self, Child};
+use userlib::process::{self, CODE_ADDRESS, Child};
 use userlib::thread::{self, Place};
 
-/// Where the other process finds the code.
-const CODE: u64 = 0x40_0000;
 /// Frames for a page of code and its page tables.
 const FRAMES: u64 = 32;
 
@@ -103,15 +99,11 @@ impl Peer {
 
 fn start_elsewhere(endpoint: Endpoint, code: Code) -> Result<(), Refusal> {
     let child = Child::create(FRAMES, "bench-peer")?;
-    let memory = Memory::create(child.process(), 1, Placement::Anywhere)?;
-    let mut page = Mapping::new(memory)?;
     // SAFETY: the bytes between the two labels are this program's code.
     let bytes = unsafe { core::slice::from_raw_parts(code.start, code.bytes) };
-    page.as_mut_slice()[..code.bytes].copy_from_slice(bytes);
-    let memory = page.unmap().expect("a mapping made of memory has it");
-    child.map(&memory, CODE, access::EXECUTE)?;
+    child.map_code(bytes)?;
     let theirs = process::grant(child.process(), endpoint.0, Rights::RECEIVE, 0)?;
-    child.start_at(Place::Cpu(0), [CODE, 0, theirs.0])
+    child.start_at(Place::Cpu(0), [CODE_ADDRESS, 0, theirs.0])
 }
 
 /// The echo in this program.

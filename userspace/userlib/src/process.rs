@@ -1,12 +1,15 @@
 //! Processes: this one, and those that it makes.
 
-use abi::syscall::End;
+use abi::syscall::{End, Placement, access};
 use abi::{Call, Handle, PAGE_SIZE, Registers, Rights};
 
-use crate::memory::Memory;
+use crate::memory::{Mapping, Memory};
 use crate::syscall::{ask, command};
 use crate::thread::Place;
 use crate::{Refusal, ipc, start};
+
+/// Where [`Child::map_code`] maps.
+pub const CODE_ADDRESS: u64 = 0x40_0000;
 
 /// What the kernel counts for a process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -172,6 +175,20 @@ impl Child {
         // SAFETY: 1. and 2. it is another process.
         let results = unsafe { command(Call::ThreadCreate, &registers)? };
         ipc::drop_capability(Handle(results.0[0]))
+    }
+
+    /// Maps a page of machine code, which names no address, at [`CODE_ADDRESS`].
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    ///
+    /// # Panics
+    /// When the code is longer than a page.
+    pub fn map_code(&self, code: &[u8]) -> Result<(), Refusal> {
+        let mut page = Mapping::new(Memory::create(self.process, 1, Placement::Anywhere)?)?;
+        page.as_mut_slice()[..code.len()].copy_from_slice(code);
+        let memory = page.unmap().expect("a mapping made of memory has it");
+        self.map(&memory, CODE_ADDRESS, access::EXECUTE)
     }
 
     /// Ends it.

@@ -1,0 +1,245 @@
+//! The straight way of a call and of its answer: from one thread's registers to another's, in assembly.
+//!
+//! Everything that is not as listed here takes the way through Rust (`ipc.rs`), which decides anew from the
+//! registers as they came. Nothing is changed before all conditions are known to hold.
+//!
+//! **Call.** Let C be the thread that calls.
+//! 1. The CPU has FSGSBASE: without it SYSCALL enters elsewhere.
+//! 2. The message carries no capability.
+//! 3. The handle is the one that its slot of C's [`FastTable`] may be called with: this is bounds, generation,
+//!    kind and the right to send.
+//! 4. A receiver R waits on this CPU (`Receivers`): the head of the chain is a token.
+//! 5. R needs no attention ([`attention`]): its process lives, and its set of CPUs has not been changed.
+//! 6. R's page table is C's, or this CPU is in the set of those that may hold translations of it.
+//!
+//! Then R is taken from the chain, C becomes R's caller, and R goes on with C's words and the badge, on C's
+//! time slice.
+//!
+//! **Answer and receive.** Let S be the server's thread.
+//! 1. and 2. as above.
+//! 3. The handle is the one that its slot may be received at with.
+//! 4. S needs no attention: its process lives, it may stay here, and its caller is a thread of this CPU.
+//! 5. S has a caller C, who needs no attention either.
+//! 6. The chain of this CPU is not closed: no caller waits that somebody has to ask for first.
+//! 7. C's page table is S's, or this CPU is in its set.
+//!
+//! Then S waits in front of the chain, and C goes on with S's words, on the same time slice.
+//!
+//! Both have the same priority, since there is but one; no queue of threads is looked at. No instruction here
+//! is locked, multiplies, or loads a CPU's number; CR0 and model-specific registers are left alone. The words
+//! stay in their registers all the way. Tokens move by single stores (`object/thread.rs`), and a slot is read
+//! in the order that `FastTable` asks for.
+//!
+//! What a thread's frame holds afterwards is what the other ways out need: `rip`, `rflags`, `rsp`, the three
+//! registers that this file uses, and the mark that it came by SYSCALL.
+
+use core::arch::global_asm;
+use core::mem::offset_of;
+
+use abi::Call;
+use x86_64::structures::tss::TaskStateSegment;
+
+use super::PAGE_TABLE;
+use super::entry::{LOCAL, Local};
+use super::frame::{Frame, SYSCALL_VECTOR};
+use super::tables::TSS;
+use crate::object::capability::{FAST_SLOTS, FastSlot};
+use crate::object::receivers::{CLOSED, OPEN};
+use crate::object::thread::{Context, Fast, Thread};
+#[expect(unused_imports, reason = "named in the text above")]
+use crate::object::{capability::FastTable, thread::attention};
+
+unsafe extern "C" {
+    /// Where SYSCALL enters on a CPU with FSGSBASE.
+    pub fn fast_syscall_stub();
+}
+
+/// Tokens point to the end of the frame, which is the first thing in a thread.
+const fn of_frame(offset: usize) -> isize {
+    offset as isize - size_of::<Frame>() as isize
+}
+
+const fn of_context(offset: usize) -> isize {
+    of_frame(offset_of!(Thread, context) + offset)
+}
+
+const fn of_fast(offset: usize) -> isize {
+    of_frame(offset_of!(Thread, fast) + offset)
+}
+
+const _: () = assert!(offset_of!(Thread, context) == 0 && offset_of!(Context, frame) == 0);
+const _: () = assert!(CLOSED == 0 && OPEN == 1 && FAST_SLOTS.is_power_of_two());
+
+global_asm!(
+    r#"
+    /* Saves what this file uses, of the current thread (rsp); its stack pointer comes later. */
+    .macro FAST_SAVE
+    mov [rsp + {rip}], rcx
+    mov [rsp + {rflags}], r11
+    mov [rsp + {rbx}], rbx
+    mov [rsp + {rbp}], rbp
+    mov [rsp + {r15}], r15
+    .endm
+
+    /* The opposite, for the way through Rust. */
+    .macro FAST_UNDO number
+    mov rcx, [rsp + {rip}]
+    mov r11, [rsp + {rflags}]
+    mov rbx, [rsp + {rbx}]
+    mov rbp, [rsp + {rbp}]
+    mov r15, [rsp + {r15}]
+    mov eax, \number
+    jmp syscall_by_rust
+    .endm
+
+    /* rcx: the slot of the handle in rdi. */
+    .macro FAST_SLOT
+    mov ecx, edi
+    and ecx, {slots} - 1
+    shl ecx, {slot_shift}
+    add rcx, [rsp + {table}]
+    .endm
+
+    /* Loads the page table of the thread rbx, unless that needs Rust. */
+    .macro FAST_SPACE refused
+    mov rbp, [rbx + {root}]
+    cmp rbp, [rsp + {root}]
+    je 3f
+    mov rcx, [rbx + {cpus}]
+    add rcx, gs:[rip + {local} + {cpu_word}]
+    mov rax, gs:[rip + {local} + {cpu_bit}]
+    test [rcx], rax
+    jz \refused
+    mov gs:[rip + {page_table}], rbp
+    mov cr3, rbp
+3:
+    .endm
+
+    /* Leaves the thread rsp, and enters rbx. */
+    .macro FAST_SWITCH
+    mov rcx, gs:[rip + {local} + {scratch}]
+    mov [rsp + {rsp}], rcx
+    mov qword ptr [rsp + {vector}], {syscall}
+    rdfsbase rcx
+    mov [rsp + {fs}], rcx
+    cmp rcx, [rbx + {fs}]
+    jne 5f
+4:  mov gs:[rip + {tss} + {rsp0}], rbx
+    mov rax, gs:[rip + {local} + {user_gs}]
+    swapgs
+    wrgsbase rax
+    mov rcx, [rbx + {rip}]
+    mov r11, [rbx + {rflags}]
+    mov r15, [rbx + {r15}]
+    mov rbp, [rbx + {rbp}]
+    mov rsp, [rbx + {rsp}]
+    mov rbx, [rbx + {rbx}]
+    xor eax, eax
+    sysretq
+5:  mov rcx, [rbx + {fs}]
+    wrfsbase rcx
+    jmp 4b
+    .endm
+
+    .text
+    .balign 64
+    .global fast_syscall_stub
+fast_syscall_stub:
+    swapgs
+    mov gs:[rip + {local} + {scratch}], rsp
+    mov rsp, gs:[rip + {tss} + {rsp0}]
+    cmp rax, {call}
+    jne 2f
+
+    FAST_SAVE
+    test r14, r14
+    jnz 8f
+    FAST_SLOT
+    mov r11, [rcx + {receivers}]
+    mov r15, [rcx + {badge}]
+    cmp rdi, [rcx + {send}]
+    jne 8f
+    mov rbx, gs:[r11]
+    cmp rbx, {open}
+    jbe 8f
+    cmp qword ptr [rbx + {attention}], 0
+    jne 8f
+    FAST_SPACE 8f
+    mov rdi, r15
+    mov rax, [rbx + {next}]
+    mov gs:[r11], rax
+    mov [rbx + {caller}], rsp
+    FAST_SWITCH
+
+2:  cmp rax, {reply_receive}
+    jne 7f
+    FAST_SAVE
+    test r14, r14
+    jnz 9f
+    FAST_SLOT
+    mov r11, [rcx + {receivers}]
+    cmp rdi, [rcx + {receive}]
+    jne 9f
+    cmp qword ptr [rsp + {attention}], 0
+    jne 9f
+    mov rbx, [rsp + {caller}]
+    test rbx, rbx
+    jz 9f
+    cmp qword ptr [rbx + {attention}], 0
+    jne 9f
+    mov r15, gs:[r11]
+    test r15, r15
+    jz 9f
+    FAST_SPACE 9f
+    mov [rsp + {next}], r15
+    mov gs:[r11], rsp
+    mov qword ptr [rsp + {caller}], 0
+    xor edi, edi
+    FAST_SWITCH
+
+    /* Nothing is asked for: the user's GS base is mended, as at every exit. */
+7:  test rax, rax
+    jnz syscall_by_rust
+    mov rsp, gs:[rip + {local} + {scratch}]
+    mov rax, gs:[rip + {local} + {user_gs}]
+    swapgs
+    wrgsbase rax
+    xor eax, eax
+    sysretq
+
+8:  FAST_UNDO {call}
+9:  FAST_UNDO {reply_receive}
+"#,
+    call = const Call::Call as u64,
+    reply_receive = const Call::ReplyReceive as u64,
+    local = sym LOCAL,
+    scratch = const offset_of!(Local, scratch),
+    user_gs = const offset_of!(Local, user_gs),
+    cpu_word = const offset_of!(Local, cpu_word),
+    cpu_bit = const offset_of!(Local, cpu_bit),
+    page_table = sym PAGE_TABLE,
+    tss = sym TSS,
+    rsp0 = const offset_of!(TaskStateSegment, privilege_stack_table),
+    syscall = const SYSCALL_VECTOR,
+    slots = const FAST_SLOTS,
+    slot_shift = const size_of::<FastSlot>().trailing_zeros(),
+    send = const offset_of!(FastSlot, send),
+    receive = const offset_of!(FastSlot, receive),
+    receivers = const offset_of!(FastSlot, receivers),
+    badge = const offset_of!(FastSlot, badge),
+    open = const OPEN,
+    rip = const of_frame(offset_of!(Frame, rip)),
+    rflags = const of_frame(offset_of!(Frame, rflags)),
+    rsp = const of_frame(offset_of!(Frame, rsp)),
+    rbx = const of_frame(offset_of!(Frame, rbx)),
+    rbp = const of_frame(offset_of!(Frame, rbp)),
+    r15 = const of_frame(offset_of!(Frame, r15)),
+    vector = const of_frame(offset_of!(Frame, vector)),
+    fs = const of_context(offset_of!(Context, fs_base)),
+    caller = const of_context(offset_of!(Context, caller)),
+    next = const of_context(offset_of!(Context, next)),
+    attention = const of_fast(offset_of!(Fast, attention)),
+    root = const of_fast(offset_of!(Fast, root)),
+    cpus = const of_fast(offset_of!(Fast, cpus)),
+    table = const of_fast(offset_of!(Fast, table)),
+);

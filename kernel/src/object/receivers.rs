@@ -1,0 +1,95 @@
+//! Where receivers of an endpoint wait: a chain for each CPU, whose head is a per-CPU word that only its CPU
+//! changes. So whoever calls finds a receiver of its own CPU without a lock and without another CPU's memory.
+//!
+//! The head is
+//! - [`CLOSED`]: nobody waits, and whoever wants to wait has to ask for callers first;
+//! - [`OPEN`]: nobody waits, no caller waits that this CPU knows of, and this CPU is in `cpus`;
+//! - else the token of the receiver that came last; behind each stands the next (`Context::next`), and behind the
+//!   first that came stands `OPEN`.
+//!
+//! So a CPU whose head is not `CLOSED` is in `cpus`: callers elsewhere see it and send it an interrupt. It
+//! takes itself out when it was asked and nobody waits. The assembly of messages takes the first of a chain, and
+//! puts one in front, when the head is not `CLOSED`; everything else happens here.
+
+use core::cell::Cell;
+
+use super::Parked;
+use crate::cpu;
+use crate::mailbox::CpuSet;
+use crate::percpu::word::{PerCpuWord, WordsExhausted};
+
+/// See above.
+pub const CLOSED: u64 = 0;
+/// See above.
+pub const OPEN: u64 = 1;
+
+/// The receivers of an endpoint.
+pub struct Receivers {
+    heads: PerCpuWord,
+    cpus: CpuSet,
+}
+
+impl Receivers {
+    /// Nobody waits anywhere.
+    pub fn new() -> Result<Receivers, WordsExhausted> {
+        Ok(Receivers {
+            heads: PerCpuWord::allocate()?,
+            cpus: CpuSet::new(),
+        })
+    }
+
+    /// The heads' address in the template, for the assembly.
+    pub fn word(&self) -> u64 {
+        self.heads.address()
+    }
+
+    /// CPUs on which somebody may wait.
+    pub fn cpus(&self) -> &CpuSet {
+        &self.cpus
+    }
+
+    fn head(&self) -> &Cell<u64> {
+        self.heads.local()
+    }
+
+    /// Takes a receiver of this CPU that has not ended.
+    pub fn take(&self) -> Option<Parked> {
+        let head = self.head();
+        while head.get() > OPEN {
+            // SAFETY: 1. a word above `OPEN` is a token that was put there by `wait` or the assembly, and the
+            // next line takes it out.
+            let mut first = unsafe { Parked::from_word(head.get()) }?;
+            head.set(first.context().next);
+            if !first.is_dead() {
+                return Some(first);
+            }
+        }
+        None
+    }
+
+    /// Lets a receiver wait on this CPU. Whoever calls has seen, under the lock of the callers, that none waits.
+    pub fn wait(&self, mut receiver: Parked) {
+        let head = self.head();
+        if head.get() == CLOSED {
+            self.cpus.insert(cpu::this_cpu());
+            head.set(OPEN);
+        }
+        receiver.context().next = head.get();
+        head.set(receiver.into_word());
+    }
+
+    /// A caller waits, and no receiver does here: the next one has to ask for it.
+    pub fn close(&self) {
+        if self.head().get() == OPEN {
+            self.head().set(CLOSED);
+        }
+    }
+
+    /// The same, and nobody needs to ask this CPU any more.
+    pub fn leave(&self) {
+        self.close();
+        if self.head().get() == CLOSED {
+            self.cpus.remove(cpu::this_cpu());
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Other processes, of a page of machine code each: one that answers, and one that calls and adds up.
+
+use core::arch::global_asm;
+
+use userlib::Refusal;
+use userlib::abi::{Call, Rights};
+use userlib::ipc::Endpoint;
+use userlib::process::{self, CODE_ADDRESS, Child};
+use userlib::thread::Place;
+
+/// Frames for a page of code and its page tables.
+const FRAMES: u64 = 32;
+/// Calls of a caller.
+pub const CALLS: u64 = 5000;
+
+global_asm!(
+    ".global probe_answer, probe_add_up, probe_code_end",
+    "probe_answer:",
+    "mov rbx, rdi",
+    "mov eax, {receive}",
+    "2: syscall",
+    "mov rdi, rbx",
+    "mov eax, {reply_receive}",
+    "jmp 2b",
+    // The sum of the answers' first words, or -1, is the exit code.
+    "probe_add_up:",
+    "mov rbx, rdi",
+    "xor ebp, ebp",
+    "mov r15d, {calls}",
+    "3: mov rdi, rbx",
+    "mov esi, 1",
+    "mov edx, 1",
+    "xor r14d, r14d",
+    "mov eax, {call}",
+    "syscall",
+    "test eax, eax",
+    "jnz 4f",
+    "add rbp, rdx",
+    "dec r15d",
+    "jnz 3b",
+    "mov rdi, rbp",
+    "5: mov eax, {exit}",
+    "syscall",
+    "4: mov rdi, -1",
+    "jmp 5b",
+    "probe_code_end:",
+    receive = const Call::Receive as u64,
+    reply_receive = const Call::ReplyReceive as u64,
+    call = const Call::Call as u64,
+    calls = const CALLS,
+    exit = const Call::ProcessExit as u64,
+);
+
+unsafe extern "C" {
+    static probe_answer: u8;
+    static probe_add_up: u8;
+    static probe_code_end: u8;
+}
+
+/// A process that answers every message with the same words.
+pub fn answering(endpoint: Endpoint, place: Place) -> Result<Child, Refusal> {
+    start(
+        endpoint,
+        Rights::RECEIVE,
+        place,
+        (&raw const probe_answer, &raw const probe_add_up),
+    )
+}
+
+/// A process that calls [`CALLS`] times with a 1 and ends with the sum of the answers.
+pub fn calling(endpoint: Endpoint, place: Place) -> Result<Child, Refusal> {
+    start(
+        endpoint,
+        Rights::SEND,
+        place,
+        (&raw const probe_add_up, &raw const probe_code_end),
+    )
+}
+
+fn start(
+    endpoint: Endpoint,
+    rights: Rights,
+    place: Place,
+    (from, to): (*const u8, *const u8),
+) -> Result<Child, Refusal> {
+    let child = Child::create(FRAMES, "probe-child")?;
+    // SAFETY: the bytes between the two labels are this program's code.
+    let code = unsafe { core::slice::from_raw_parts(from, to as usize - from as usize) };
+    child.map_code(code)?;
+    let handle = process::grant(child.process(), endpoint.0, rights, 0)?;
+    child.start_at(place, [CODE_ADDRESS, 0, handle.0])?;
+    Ok(child)
+}

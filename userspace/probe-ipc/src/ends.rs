@@ -1,0 +1,101 @@
+//! Processes that are ended while they wait at an endpoint or for an answer: the others go on.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use userlib::abi::Status;
+use userlib::abi::syscall::End;
+use userlib::checks::Checks;
+use userlib::ipc::{self, Endpoint};
+use userlib::process::{self, Child};
+use userlib::thread::{self, Place};
+use userlib::{Refusal, machine};
+
+use crate::children;
+use crate::helpers::{self, answer, let_others_run, message};
+
+/// Checks everything in this file.
+pub fn check(checks: &mut Checks) -> Result<(), Refusal> {
+    let used = || process::stats(process::own()).map(|stats| stats.frames_used);
+    let round = |checks: &mut Checks| -> Result<(), Refusal> {
+        machine::online().try_for_each(|cpu| {
+            ended_receiver(checks, cpu)?;
+            ended_caller(checks, cpu)?;
+            ended_server(checks, cpu)
+        })
+    };
+    // The first round may leave page tables behind.
+    round(checks)?;
+    let before = used();
+    round(checks)?;
+    checks.equal("ended-processes-leave-nothing", used(), before);
+    Ok(())
+}
+
+fn end(child: &Child) -> Result<(), Refusal> {
+    child.end()?;
+    process::wait(child.process())?;
+    ipc::drop_capability(child.window())?;
+    ipc::drop_capability(child.process())
+}
+
+/// Two receivers wait; the one that came last is ended, and the other gets the call.
+fn ended_receiver(checks: &mut Checks, cpu: usize) -> Result<(), Refusal> {
+    let endpoint = Endpoint::create()?;
+    let server = helpers::start(endpoint, Place::Cpu(0), |_| ())?;
+    let child = children::answering(endpoint, Place::Cpu(cpu))?;
+    let_others_run();
+    if cpu == 0 {
+        let first = endpoint.call(&message(1, 1));
+        checks.equal("last-receiver-is-first", first, Ok(message(1, 1)));
+    }
+    end(&child)?;
+    checks.equal("ended-receiver", endpoint.call(&message(1, 2)), Ok(answer(1, 2)));
+    helpers::stop(endpoint, server)?;
+    ipc::drop_capability(endpoint.0)
+}
+
+/// A caller is ended while its message is being served; the server goes on to the next.
+fn ended_caller(checks: &mut Checks, cpu: usize) -> Result<(), Refusal> {
+    static SERVED: AtomicU64 = AtomicU64::new(0);
+    static GO: AtomicU64 = AtomicU64::new(0);
+    SERVED.store(0, Ordering::SeqCst);
+    GO.store(0, Ordering::SeqCst);
+    let endpoint = Endpoint::create()?;
+    let server = helpers::start(endpoint, Place::Cpu(0), |_| {
+        SERVED.fetch_add(1, Ordering::SeqCst);
+        while GO.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+    })?;
+    let child = children::calling(endpoint, Place::Cpu(cpu))?;
+    while SERVED.load(Ordering::SeqCst) == 0 {
+        thread::yield_now();
+    }
+    end(&child)?;
+    GO.store(1, Ordering::SeqCst);
+    checks.equal("ended-caller", endpoint.call(&message(1, 3)), Ok(answer(1, 3)));
+    helpers::stop(endpoint, server)?;
+    checks.equal("ended-caller-called-once", SERVED.load(Ordering::SeqCst), 3);
+    ipc::drop_capability(endpoint.0)
+}
+
+/// A server is ended while it has a caller, who is told.
+fn ended_server(checks: &mut Checks, cpu: usize) -> Result<(), Refusal> {
+    let (endpoint, inner) = (Endpoint::create()?, Endpoint::create()?);
+    // The child calls `inner` where nobody answers, so whoever waits for the child waits long.
+    let child = children::calling(inner, Place::Cpu(cpu))?;
+    let server = thread::spawn(Place::Cpu(0), move || {
+        u64::from(endpoint.receive().is_err() || inner.receive().is_err())
+    })?;
+    let_others_run();
+    let lost = endpoint.call(&message(1, 4));
+    checks.equal("ended-server", lost, Err(Refusal::new(Status::ReplyLost)));
+    checks.equal("ended-server-ended", server.join(), Ok(0));
+    // Its second caller was lost with it, which ends the child.
+    let ended = process::wait(child.process());
+    checks.equal("ended-server-second-caller", ended, Ok(End::Exited(u64::MAX)));
+    ipc::drop_capability(child.window())?;
+    ipc::drop_capability(child.process())?;
+    ipc::drop_capability(inner.0)?;
+    ipc::drop_capability(endpoint.0)
+}

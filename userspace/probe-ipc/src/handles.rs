@@ -1,0 +1,134 @@
+//! Handles that name no endpoint which may be called: each is refused by its own name, call by call.
+
+use userlib::abi::{Handle, Message, Rights, Status};
+use userlib::checks::Checks;
+use userlib::ipc::{self, Endpoint};
+use userlib::thread::Place;
+use userlib::{Refusal, process, start};
+
+use crate::helpers::{self, answer, message};
+
+/// More than the slots that the short way knows.
+const MANY: usize = 200;
+
+/// Checks everything in this file.
+pub fn check(checks: &mut Checks) -> Result<(), Refusal> {
+    let endpoint = Endpoint::create()?;
+    let server = helpers::start(endpoint, Place::Cpu(0), |_| ())?;
+    checks.equal("call-plain", endpoint.call(&message(1, 1)), Ok(answer(1, 1)));
+    let refusals = [
+        ("call-none", Handle::NONE, Status::NoSuchHandle),
+        ("call-all-ones", Handle(u64::MAX), Status::NoSuchHandle),
+        (
+            "call-next-generation",
+            Handle(endpoint.0.0 + (1 << 16)),
+            Status::NoSuchHandle,
+        ),
+        (
+            "call-no-generation",
+            Handle(endpoint.0.0 & 0xffff),
+            Status::NoSuchHandle,
+        ),
+        (
+            "call-high-bit",
+            Handle(endpoint.0.0 | 1 << 63),
+            Status::NoSuchHandle,
+        ),
+        (
+            "call-index-beyond",
+            Handle(endpoint.0.0 + 128),
+            Status::NoSuchHandle,
+        ),
+        ("call-console", start::info().console, Status::WrongKind),
+        ("call-process", process::own(), Status::WrongKind),
+    ];
+    for (name, handle, status) in refusals {
+        let got = Endpoint(handle).call(&message(1, 1));
+        checks.equal(name, got, Err(Refusal::new(status)));
+    }
+    rights(checks, endpoint)?;
+    stale(checks, endpoint)?;
+    badges(checks, endpoint)?;
+    high_slots(checks, endpoint)?;
+    // Everything above left the server as it was.
+    checks.equal(
+        "call-after-refusals",
+        endpoint.call(&message(1, 2)),
+        Ok(answer(1, 2)),
+    );
+    helpers::stop(endpoint, server)?;
+    ipc::drop_capability(endpoint.0)
+}
+
+fn rights(checks: &mut Checks, endpoint: Endpoint) -> Result<(), Refusal> {
+    let with = |rights| process::grant(process::own(), endpoint.0, rights, 0).map(Endpoint);
+    let (receive, send) = (with(Rights::RECEIVE)?, with(Rights::SEND)?);
+    let missing = Err(Refusal::new(Status::MissingRight));
+    checks.equal("call-without-send", receive.call(&message(1, 1)), missing);
+    let received = send.reply_receive(&Message::default());
+    checks.equal("receive-without-receive", received.map(drop), missing.map(drop));
+    checks.equal("call-with-send", send.call(&message(1, 3)), Ok(answer(1, 3)));
+    ipc::drop_capability(receive.0)?;
+    ipc::drop_capability(send.0)
+}
+
+/// A handle that was dropped stays stale when its slot is used again, for the same endpoint or another.
+fn stale(checks: &mut Checks, endpoint: Endpoint) -> Result<(), Refusal> {
+    let copy = || process::grant(process::own(), endpoint.0, Rights::ALL, 0).map(Endpoint);
+    let old = copy()?;
+    checks.equal("call-copy", old.call(&message(1, 4)), Ok(answer(1, 4)));
+    ipc::drop_capability(old.0)?;
+    let stale = Err(Refusal::new(Status::StaleHandle));
+    checks.equal("call-stale", old.call(&message(1, 1)), stale);
+    let new = copy()?;
+    checks.equal("slot-is-used-again", new.0.index(), old.0.index());
+    checks.equal("call-stale-again", old.call(&message(1, 1)), stale);
+    let received = old.reply_receive(&Message::default());
+    checks.equal("receive-stale", received.map(drop), stale.map(drop));
+    checks.equal("call-new", new.call(&message(1, 5)), Ok(answer(1, 5)));
+    ipc::drop_capability(new.0)
+}
+
+/// The server learns the badge of the handle that was used.
+fn badges(checks: &mut Checks, endpoint: Endpoint) -> Result<(), Refusal> {
+    let echo = Endpoint::create()?;
+    let server = userlib::thread::spawn(Place::Cpu(0), move || {
+        let mut received = echo.receive();
+        while let Ok(message) = received {
+            if message.message.label == helpers::END {
+                return ipc::reply(&message.message).map_or(1, |()| 0);
+            }
+            received = echo.reply_receive(&Message::new(message.badge, message.message.words));
+        }
+        1
+    })?;
+    helpers::let_others_run();
+    for badge in [0, 1, u64::MAX] {
+        let badged = process::grant(process::own(), echo.0, Rights::SEND, badge).map(Endpoint)?;
+        let answer = badged.call(&message(5, 1)).map(|answer| answer.label);
+        checks.equal("badge", answer, Ok(badge));
+        ipc::drop_capability(badged.0)?;
+    }
+    echo.call(&message(helpers::END, 0))?;
+    checks.equal("badge-server", server.join(), Ok(0));
+    ipc::drop_capability(echo.0)?;
+    // A capability in a message takes the long way, and arrives.
+    let with = message(1, 6).with_capability(endpoint.0);
+    let got = endpoint.call(&with);
+    checks.that("call-with-capability", got.is_ok(), format_args!("{got:?}"));
+    got.map_or(Ok(()), |answer| ipc::drop_capability(answer.capability))
+}
+
+/// Slots that the short way does not know work like the others.
+fn high_slots(checks: &mut Checks, endpoint: Endpoint) -> Result<(), Refusal> {
+    let mut copies = [Handle::NONE; MANY];
+    for copy in &mut copies {
+        *copy = process::grant(process::own(), endpoint.0, Rights::ALL, 0)?;
+    }
+    let mut wrong = 0;
+    for (word, copy) in (0..).zip(copies) {
+        wrong += u64::from(Endpoint(copy).call(&message(1, word)) != Ok(answer(1, word)));
+    }
+    checks.equal("call-by-every-slot", wrong, 0);
+    copies.into_iter().try_for_each(ipc::drop_capability)
+}

@@ -1,0 +1,36 @@
+//! Checks messages where the kernel has a short way and a long one: whatever forbids the short way is tried,
+//! and the outcome is the same as by the long one.
+//!
+//! The first thread and most of its helpers stay on CPU 0, where giving the CPU away lets the others go on until
+//! they wait.
+#![no_std]
+#![no_main]
+
+#[expect(unsafe_code, reason = "machine code for other processes")]
+mod children;
+mod endpoints;
+mod ends;
+mod handles;
+mod helpers;
+mod places;
+#[expect(unsafe_code, reason = "sets and reads registers around calls")]
+mod registers;
+mod sums;
+
+use userlib::abi::syscall::CpuMask;
+use userlib::checks::Checks;
+use userlib::{Refusal, entry, thread};
+
+entry!(main);
+
+fn main() -> Result<u64, Refusal> {
+    thread::bind_self(&CpuMask::only(0))?;
+    let mut checks = Checks::new();
+    handles::check(&mut checks)?;
+    places::check(&mut checks)?;
+    registers::check(&mut checks)?;
+    ends::check(&mut checks)?;
+    sums::check(&mut checks)?;
+    endpoints::check(&mut checks)?;
+    Ok(checks.code())
+}
