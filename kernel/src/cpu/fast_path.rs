@@ -5,18 +5,20 @@
 //!
 //! **Call.** Let C be the thread that calls.
 //! 1. The CPU has FSGSBASE: without it SYSCALL enters elsewhere.
-//! 2. The message carries no capability.
+//! 2. The message carries no capability, and C needs no [`attention`] (but for that caller of its own): its
+//!    process lives, and its set of CPUs has not been changed.
 //! 3. The handle is the one that its slot of C's [`FastTable`] may be called with: this is bounds, generation,
 //!    kind and the right to send.
 //! 4. A receiver R waits on this CPU (`Receivers`): the head of the chain is a token.
-//! 5. R needs no attention ([`attention`]): its process lives, and its set of CPUs has not been changed.
+//! 5. R needs no attention either.
 //! 6. R's page table is C's, or this CPU is in the set of those that may hold translations of it.
 //!
 //! Then R is taken from the chain, C becomes R's caller, and R goes on with C's words and the badge, on C's
 //! time slice.
 //!
 //! **Answer and receive.** Let S be the server's thread.
-//! 1. and 2. as above.
+//! 1. As above.
+//! 2. The answer carries no capability.
 //! 3. The handle is the one that its slot may be received at with.
 //! 4. S needs no attention: its process lives, it may stay here, and its caller is a thread of this CPU.
 //! 5. S has a caller C, who needs no attention either.
@@ -30,8 +32,9 @@
 //! stay in their registers all the way. Tokens move by single stores (`object/thread.rs`), and a slot is read
 //! in the order that `FastTable` asks for.
 //!
-//! What a thread's frame holds afterwards is what the other ways out need: `rip`, `rflags`, `rsp`, the three
-//! registers that this file uses, and the mark that it came by SYSCALL.
+//! What a thread's frame holds afterwards is what the other ways out need: `rip`, `rflags`, `rsp`, and the three
+//! registers that this file uses. Its selectors are always the same, and whether it came by SYSCALL the time
+//! before makes no difference: rcx and r11 are lost in a call.
 
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -41,13 +44,13 @@ use x86_64::structures::tss::TaskStateSegment;
 
 use super::PAGE_TABLE;
 use super::entry::{LOCAL, Local};
-use super::frame::{Frame, SYSCALL_VECTOR};
+use super::frame::Frame;
 use super::tables::TSS;
+#[expect(unused_imports, reason = "named in the text above")]
+use crate::object::capability::FastTable;
 use crate::object::capability::{FAST_SLOTS, FastSlot};
 use crate::object::receivers::{CLOSED, OPEN};
-use crate::object::thread::{Context, Fast, Thread};
-#[expect(unused_imports, reason = "named in the text above")]
-use crate::object::{capability::FastTable, thread::attention};
+use crate::object::thread::{Context, Fast, Thread, attention};
 
 unsafe extern "C" {
     /// Where SYSCALL enters on a CPU with FSGSBASE.
@@ -119,7 +122,6 @@ global_asm!(
     .macro FAST_SWITCH
     mov rcx, gs:[rip + {local} + {scratch}]
     mov [rsp + {rsp}], rcx
-    mov qword ptr [rsp + {vector}], {syscall}
     rdfsbase rcx
     mov [rsp + {fs}], rcx
     cmp rcx, [rbx + {fs}]
@@ -153,6 +155,8 @@ fast_syscall_stub:
 
     FAST_SAVE
     test r14, r14
+    jnz 8f
+    test qword ptr [rsp + {attention}], {calling}
     jnz 8f
     FAST_SLOT
     mov r11, [rcx + {receivers}]
@@ -220,7 +224,6 @@ fast_syscall_stub:
     page_table = sym PAGE_TABLE,
     tss = sym TSS,
     rsp0 = const offset_of!(TaskStateSegment, privilege_stack_table),
-    syscall = const SYSCALL_VECTOR,
     slots = const FAST_SLOTS,
     slot_shift = const size_of::<FastSlot>().trailing_zeros(),
     send = const offset_of!(FastSlot, send),
@@ -234,11 +237,11 @@ fast_syscall_stub:
     rbx = const of_frame(offset_of!(Frame, rbx)),
     rbp = const of_frame(offset_of!(Frame, rbp)),
     r15 = const of_frame(offset_of!(Frame, r15)),
-    vector = const of_frame(offset_of!(Frame, vector)),
     fs = const of_context(offset_of!(Context, fs_base)),
     caller = const of_context(offset_of!(Context, caller)),
     next = const of_context(offset_of!(Context, next)),
     attention = const of_fast(offset_of!(Fast, attention)),
+    calling = const !(attention::CALLER_ELSEWHERE as i32),
     root = const of_fast(offset_of!(Fast, root)),
     cpus = const of_fast(offset_of!(Fast, cpus)),
     table = const of_fast(offset_of!(Fast, table)),

@@ -3,18 +3,24 @@
 use core::arch::global_asm;
 
 use userlib::Refusal;
+use userlib::abi::syscall::{Placement, access};
 use userlib::abi::{Call, Rights};
 use userlib::ipc::Endpoint;
+use userlib::memory::Memory;
 use userlib::process::{self, CODE_ADDRESS, Child};
 use userlib::thread::Place;
 
 /// Frames for a page of code and its page tables.
 const FRAMES: u64 = 32;
+/// See [`reading`].
+pub const READ: u64 = 7;
+/// See [`reading`].
+pub const PAGE: u64 = 0x50_0000;
 /// Calls of a caller.
 pub const CALLS: u64 = 5000;
 
 global_asm!(
-    ".global probe_answer, probe_add_up, probe_code_end",
+    ".global probe_answer, probe_add_up, probe_read, probe_code_end",
     "probe_answer:",
     "mov rbx, rdi",
     "mov eax, {receive}",
@@ -43,7 +49,21 @@ global_asm!(
     "syscall",
     "4: mov rdi, -1",
     "jmp 5b",
+    // Reads the page again and again when it is told so.
+    "probe_read:",
+    "mov rbx, rdi",
+    "mov eax, {receive}",
+    "6: syscall",
+    "mov rdi, rbx",
+    "cmp esi, {read}",
+    "mov eax, {reply_receive}",
+    "jne 6b",
+    "mov rbx, {page}",
+    "7: mov rax, [rbx]",
+    "jmp 7b",
     "probe_code_end:",
+    read = const READ,
+    page = const PAGE,
     receive = const Call::Receive as u64,
     reply_receive = const Call::ReplyReceive as u64,
     call = const Call::Call as u64,
@@ -54,6 +74,7 @@ global_asm!(
 unsafe extern "C" {
     static probe_answer: u8;
     static probe_add_up: u8;
+    static probe_read: u8;
     static probe_code_end: u8;
 }
 
@@ -73,8 +94,21 @@ pub fn calling(endpoint: Endpoint, place: Place) -> Result<Child, Refusal> {
         endpoint,
         Rights::SEND,
         place,
-        (&raw const probe_add_up, &raw const probe_code_end),
+        (&raw const probe_add_up, &raw const probe_read),
     )
+}
+
+/// A process that answers like [`answering`], but for the label [`READ`]: then it reads its page at [`PAGE`] for ever.
+pub fn reading(endpoint: Endpoint, place: Place) -> Result<Child, Refusal> {
+    let child = start(
+        endpoint,
+        Rights::RECEIVE,
+        place,
+        (&raw const probe_read, &raw const probe_code_end),
+    )?;
+    let page = Memory::create(child.process(), 1, Placement::Anywhere)?;
+    child.map(&page, PAGE, access::READ)?;
+    Ok(child)
 }
 
 fn start(

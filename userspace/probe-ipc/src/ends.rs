@@ -20,7 +20,9 @@ pub fn check(checks: &mut Checks) -> Result<(), Refusal> {
         machine::online().try_for_each(|cpu| {
             ended_receiver(checks, cpu)?;
             ended_caller(checks, cpu)?;
-            ended_server(checks, cpu)
+            ended_server(checks, cpu)?;
+            unmapped_under_receiver(checks, cpu, false)?;
+            unmapped_under_receiver(checks, cpu, true)
         })
     };
     // The first round may leave page tables behind.
@@ -97,5 +99,33 @@ fn ended_server(checks: &mut Checks, cpu: usize) -> Result<(), Refusal> {
     ipc::drop_capability(child.window())?;
     ipc::drop_capability(child.process())?;
     ipc::drop_capability(inner.0)?;
+    ipc::drop_capability(endpoint.0)
+}
+
+/// A page is taken away from a receiver that a call has set to reading it: no CPU goes on with an old
+/// translation, also when the receiver came to run without the kernel's long way.
+fn unmapped_under_receiver(checks: &mut Checks, cpu: usize, is_warm: bool) -> Result<(), Refusal> {
+    let endpoint = Endpoint::create()?;
+    let child = children::reading(endpoint, Place::Cpu(cpu))?;
+    let_others_run();
+    let caller = thread::spawn(Place::Cpu(cpu), move || {
+        let is_right = !is_warm || (0..10).all(|_| endpoint.call(&message(1, 1)) == Ok(message(1, 1)));
+        let lost = endpoint.call(&message(children::READ, 1));
+        u64::from(!is_right || lost != Err(Refusal::new(Status::ReplyLost)))
+    })?;
+    (0..10).for_each(|_| let_others_run());
+    child.unmap(children::PAGE, 1)?;
+    let end = process::wait(child.process());
+    let is_fault = matches!(
+        end,
+        Ok(End::Faulted {
+            address: children::PAGE,
+            ..
+        })
+    );
+    checks.that("unmapped-under-receiver", is_fault, format_args!("{end:?}"));
+    checks.equal("unmapped-under-receiver-caller", caller.join(), Ok(0));
+    ipc::drop_capability(child.window())?;
+    ipc::drop_capability(child.process())?;
     ipc::drop_capability(endpoint.0)
 }

@@ -177,6 +177,16 @@ impl Child {
         ipc::drop_capability(Handle(results.0[0]))
     }
 
+    /// Takes pages away from it.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn unmap(&self, address: u64, pages: u64) -> Result<(), Refusal> {
+        let registers = Registers::of(&[self.process.0, address, pages]);
+        // SAFETY: 1. it is another process. 2. starts no thread.
+        unsafe { command(Call::MemoryUnmap, &registers) }.map(drop)
+    }
+
     /// Maps a page of machine code, which names no address, at [`CODE_ADDRESS`].
     ///
     /// # Errors
