@@ -20,6 +20,9 @@ use crate::refusal::Answer;
 use crate::sync::Lock;
 use crate::{fault, mailbox, per_cpu, syscall};
 
+/// The exception of an FPU instruction while CR0.TS is set.
+const DEVICE_NOT_AVAILABLE: u64 = 7;
+
 per_cpu! {
     /// Threads that are ready to run here.
     static QUEUE: Lock<VecDeque<Parked>> = Lock::new(VecDeque::new());
@@ -43,6 +46,7 @@ pub fn on_syscall(current: Running) {
 /// An exception or interrupt of the running thread.
 pub fn on_user_interrupt(current: Running, vector: u64) {
     match vector {
+        DEVICE_NOT_AVAILABLE => on_first_fpu_use(current),
         0..32 => fault::end(current),
         _ if current.is_dead() => leave(current),
         apic::TIMER_VECTOR => on_slice_end(current),
@@ -55,6 +59,13 @@ pub fn on_user_interrupt(current: Running, vector: u64) {
             requests::serve();
             go_on(current);
         }
+    }
+}
+
+fn on_first_fpu_use(mut current: Running) {
+    match current.open_fpu() {
+        true => go_on(current),
+        false => fault::end(current),
     }
 }
 
@@ -200,6 +211,9 @@ fn enter(mut next: Parked) -> bool {
     next.settle_on(cpu::this_cpu());
     let context = next.context();
     cpu::switch_fs(&mut 0, context.fs_base);
+    if let Some(fpu) = &context.fpu {
+        fpu.load();
+    }
     entry::set_current(next);
     true
 }

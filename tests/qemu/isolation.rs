@@ -37,8 +37,7 @@ const FORBIDDEN: [(&str, Cause); 19] = [
     ("privileged=4", Cause::Named("general protection fault")),
     ("undefined", Cause::Named("invalid opcode")),
     ("single-step", Cause::Named("debug exception")),
-    ("x87", Cause::Named("device not available")),
-    ("sse", Cause::Named("invalid opcode")),
+    ("x87", Cause::Named("x87 floating-point error")),
 ];
 
 /// How a fault is reported: what the program was doing, and where.

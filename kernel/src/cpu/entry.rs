@@ -27,7 +27,7 @@ use x86_64::structures::gdt::SegmentSelector;
 use super::fast_path::fast_syscall_stub;
 use super::frame::Frame;
 use super::stubs::{exit_to_user, interrupt_stubs, syscall_stub};
-use super::{apic, features, gs, tables};
+use super::{apic, features, fpu, gs, tables};
 use crate::object::{Parked, Running};
 use crate::percpu::PerCpu;
 use crate::{panic, per_cpu, schedule};
@@ -85,7 +85,7 @@ pub fn initialize() {
         selector(2, Ring0),
     )
     .expect("the GDT has the order that SYSRET wants");
-    let stub: unsafe extern "C" fn() = match features::has_fsgsbase_now() {
+    let stub: unsafe extern "C" fn() = match features::has_fsgsbase_now() && fpu::has_xsave() {
         true => fast_syscall_stub,
         false => syscall_stub,
     };

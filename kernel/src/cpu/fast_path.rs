@@ -4,7 +4,7 @@
 //! registers as they came. Nothing is changed before all conditions are known to hold.
 //!
 //! **Call.** Let C be the thread that calls.
-//! 1. The CPU has FSGSBASE: without it SYSCALL enters elsewhere.
+//! 1. The CPU has FSGSBASE and XSAVE: without them SYSCALL enters elsewhere.
 //! 2. The message carries no capability, and C needs no [`attention`] (but for that caller of its own): its
 //!    process lives, and its set of CPUs has not been changed.
 //! 3. The handle is the one that its slot of C's [`FastTable`] may be called with: this is bounds, generation,
@@ -28,7 +28,8 @@
 //! Then S waits in front of the chain, and C goes on with S's words, on the same time slice.
 //!
 //! Both have the same priority, since there is but one; no queue of threads is looked at. No instruction here
-//! is locked, multiplies, or loads a CPU's number; CR0 and model-specific registers are left alone. The words
+//! is locked, multiplies, or loads a CPU's number; model-specific registers are left alone, and CR0, too, unless just
+//! one of the two has FPU state (`fpu.rs`), which is saved and loaded here. The words
 //! stay in their registers all the way. Tokens move by single stores (`object/thread.rs`), and a slot is read
 //! in the order that `FastTable` asks for.
 //!
@@ -40,6 +41,7 @@ use core::arch::global_asm;
 use core::mem::offset_of;
 
 use abi::Call;
+use x86_64::registers::control::Cr0Flags;
 use x86_64::structures::tss::TaskStateSegment;
 
 use super::PAGE_TABLE;
@@ -126,7 +128,10 @@ global_asm!(
     mov [rsp + {fs}], rcx
     cmp rcx, [rbx + {fs}]
     jne 5f
-4:  mov gs:[rip + {tss} + {rsp0}], rbx
+4:  mov rax, [rsp + {fpu}]
+    or rax, [rbx + {fpu}]
+    jnz 6f
+64: mov gs:[rip + {tss} + {rsp0}], rbx
     mov rax, gs:[rip + {local} + {user_gs}]
     swapgs
     wrgsbase rax
@@ -141,6 +146,26 @@ global_asm!(
 5:  mov rcx, [rbx + {fs}]
     wrfsbase rcx
     jmp 4b
+    /* One of them has FPU state. */
+6:  mov r11, rdx
+    mov edx, -1
+    mov r15, [rsp + {fpu}]
+    mov rcx, [rbx + {fpu}]
+    test r15, r15
+    jz 61f
+    mov eax, edx
+    xsave64 [r15]
+    test rcx, rcx
+    jnz 62f
+    mov rax, cr0
+    or eax, {task_switched}
+    mov cr0, rax
+    jmp 63f
+61: clts
+62: mov eax, edx
+    xrstor64 [rcx]
+63: mov rdx, r11
+    jmp 64b
     .endm
 
     .text
@@ -239,6 +264,8 @@ fast_syscall_stub:
     r15 = const of_frame(offset_of!(Frame, r15)),
     fs = const of_context(offset_of!(Context, fs_base)),
     caller = const of_context(offset_of!(Context, caller)),
+    fpu = const of_context(offset_of!(Context, fpu)),
+    task_switched = const Cr0Flags::TASK_SWITCHED.bits() as u32,
     next = const of_context(offset_of!(Context, next)),
     attention = const of_fast(offset_of!(Fast, attention)),
     calling = const !(attention::CALLER_ELSEWHERE as i32),

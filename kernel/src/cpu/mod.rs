@@ -11,6 +11,8 @@ pub mod entry;
 mod fast_path;
 #[expect(unsafe_code, reason = "writes control registers")]
 pub mod features;
+#[expect(unsafe_code, reason = "saves and loads the registers of the FPU")]
+pub mod fpu;
 pub mod frame;
 #[expect(unsafe_code, reason = "writes the GS and FS bases")]
 pub mod gs;

@@ -21,6 +21,7 @@ use super::capability::FastTable;
 use super::ending::Ending;
 use super::{Capability, Process, Space};
 use crate::cpu;
+use crate::cpu::fpu::State;
 use crate::cpu::frame::Frame;
 use crate::ipc;
 use crate::mailbox::CpuSet;
@@ -58,6 +59,8 @@ pub struct Context {
     pub fs_base: u64,
     /// The caller that this thread has received and not answered.
     pub caller: Option<Parked>,
+    /// FPU registers, from the first use on.
+    pub fpu: Option<State>,
     /// The word behind this thread in a chain of receivers.
     pub next: u64,
     /// The capability that a call of this thread carries to its receiver.
@@ -118,6 +121,7 @@ impl Thread {
             frame,
             fs_base: 0,
             caller: None,
+            fpu: None,
             next: 0,
             transfer: None,
         };
@@ -293,8 +297,21 @@ impl Running {
 
     /// Ends its time on this CPU: from here on somebody else may run it.
     pub fn park(mut self) -> Parked {
-        cpu::switch_fs(&mut self.0.context().fs_base, 0);
+        let context = self.0.context();
+        cpu::switch_fs(&mut context.fs_base, 0);
+        if let Some(fpu) = &mut context.fpu {
+            fpu.save();
+        }
         self.0
+    }
+
+    /// Its first use of the FPU; whether there is room for its state.
+    pub fn open_fpu(&mut self) -> bool {
+        let fpu = &mut self.0.context().fpu;
+        if fpu.is_none() {
+            *fpu = State::new();
+        }
+        fpu.as_ref().inspect(|fpu| fpu.load()).is_some()
     }
 
     /// Gives the token back to where it was taken from, for a thread that goes on running here.

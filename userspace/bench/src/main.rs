@@ -57,6 +57,11 @@ fn calls(checks: &mut Checks, samples: &mut Samples) -> Result<(), Refusal> {
     samples.measure(checks, "round-trip-same-space", || {
         stopwatch::round_trip(own.endpoint)
     });
+    // From here on this thread has FPU state, too.
+    stopwatch::use_fpu();
+    let fpu = Peer::start(Home::Other, peer::echo_fpu())?;
+    warm_up(|| stopwatch::round_trip(fpu.endpoint));
+    samples.measure(checks, "round-trip-fpu", || stopwatch::round_trip(fpu.endpoint));
     let words = stopwatch::echoed(other.endpoint);
     checks.equal("words-come-back", words, stopwatch::WORDS);
     Ok(())

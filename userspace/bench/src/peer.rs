@@ -14,7 +14,7 @@ use userlib::thread::{self, Place};
 const FRAMES: u64 = 32;
 
 global_asm!(
-    ".global bench_echo, bench_clock, bench_end",
+    ".global bench_echo, bench_clock, bench_echo_fpu, bench_end",
     "bench_echo:",
     "mov rbx, rdi",
     "mov eax, {receive}",
@@ -33,6 +33,9 @@ global_asm!(
     "mov rdi, rbx",
     "mov eax, {reply_receive}",
     "jmp 3b",
+    "bench_echo_fpu:",
+    "pxor xmm0, xmm0",
+    "jmp bench_echo",
     "bench_end:",
     receive = const Call::Receive as u64,
     reply_receive = const Call::ReplyReceive as u64,
@@ -41,6 +44,7 @@ global_asm!(
 unsafe extern "C" {
     static bench_echo: u8;
     static bench_clock: u8;
+    static bench_echo_fpu: u8;
     static bench_end: u8;
 }
 
@@ -49,11 +53,22 @@ unsafe extern "C" {
 pub struct Code {
     start: *const u8,
     bytes: usize,
+    /// Where it begins in these bytes.
+    skip: usize,
 }
 
 /// Answers every message with the same words.
 pub fn echo() -> Code {
     between(&raw const bench_echo, &raw const bench_clock)
+}
+
+/// The same with FPU state of its own.
+pub fn echo_fpu() -> Code {
+    Code {
+        start: &raw const bench_echo,
+        skip: &raw const bench_echo_fpu as usize - &raw const bench_echo as usize,
+        ..between(&raw const bench_echo, &raw const bench_end)
+    }
 }
 
 /// The same, with the time stamp at its receipt in the last word.
@@ -65,6 +80,7 @@ fn between(start: *const u8, end: *const u8) -> Code {
     Code {
         start,
         bytes: end as usize - start as usize,
+        skip: 0,
     }
 }
 
@@ -103,7 +119,7 @@ fn start_elsewhere(endpoint: Endpoint, code: Code) -> Result<(), Refusal> {
     let bytes = unsafe { core::slice::from_raw_parts(code.start, code.bytes) };
     child.map_code(bytes)?;
     let theirs = process::grant(child.process(), endpoint.0, Rights::RECEIVE, 0)?;
-    child.start_at(Place::Cpu(0), [CODE_ADDRESS, 0, theirs.0])
+    child.start_at(Place::Cpu(0), [CODE_ADDRESS + code.skip as u64, 0, theirs.0])
 }
 
 /// The echo in this program.

@@ -135,6 +135,12 @@ fn answered(label: u64, cost: u64) -> u64 {
     if label == LABEL { cost } else { u64::MAX }
 }
 
+/// An instruction that needs FPU state.
+pub fn use_fpu() {
+    // SAFETY: compiled code does not use the register.
+    unsafe { asm!("pxor xmm0, xmm0", options(nomem, nostack)) };
+}
+
 /// The words that the echo sends back.
 pub fn echoed(endpoint: Endpoint) -> [u64; 6] {
     let answer = endpoint.call(&Message::new(LABEL, WORDS));

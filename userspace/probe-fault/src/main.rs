@@ -44,7 +44,6 @@ fn main() -> u64 {
         "undefined" => forbidden::undefined(),
         "single-step" => forbidden::single_step(),
         "x87" => forbidden::x87(),
-        "sse" => forbidden::sse(),
         "panic" => panic!("as the argument asks"),
         "exit" => return number.unwrap_or(0),
         _ => {

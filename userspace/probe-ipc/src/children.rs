@@ -17,7 +17,7 @@ pub const READ: u64 = 7;
 /// See [`reading`].
 pub const PAGE: u64 = 0x50_0000;
 /// Calls of a caller.
-pub const CALLS: u64 = 5000;
+pub const CALLS: u64 = 1500;
 
 global_asm!(
     ".global probe_answer, probe_add_up, probe_read, probe_code_end",

@@ -11,10 +11,19 @@ use crate::helpers::{self, answer, message};
 /// More than the slots that the short way knows.
 const MANY: usize = 200;
 
+/// The label of a message that brings a capability.
+const GIFT: u64 = 8;
+
 /// Checks everything in this file.
 pub fn check(checks: &mut Checks) -> Result<(), Refusal> {
     let endpoint = Endpoint::create()?;
-    let server = helpers::start(endpoint, Place::Cpu(0), |_| ())?;
+    let server = helpers::start(endpoint, Place::Cpu(0), |received| {
+        let message = &received.message;
+        assert!(
+            message.label != GIFT || message.capability.0 != message.words[1],
+            "a capability comes with a handle of its own"
+        );
+    })?;
     checks.equal("call-plain", endpoint.call(&message(1, 1)), Ok(answer(1, 1)));
     let refusals = [
         ("call-none", Handle::NONE, Status::NoSuchHandle),
@@ -48,7 +57,8 @@ pub fn check(checks: &mut Checks) -> Result<(), Refusal> {
     }
     rights(checks, endpoint)?;
     stale(checks, endpoint)?;
-    badges(checks, endpoint)?;
+    badges(checks)?;
+    capabilities(checks, endpoint)?;
     high_slots(checks, endpoint)?;
     // Everything above left the server as it was.
     checks.equal(
@@ -90,7 +100,7 @@ fn stale(checks: &mut Checks, endpoint: Endpoint) -> Result<(), Refusal> {
 }
 
 /// The server learns the badge of the handle that was used.
-fn badges(checks: &mut Checks, endpoint: Endpoint) -> Result<(), Refusal> {
+fn badges(checks: &mut Checks) -> Result<(), Refusal> {
     let echo = Endpoint::create()?;
     let server = userlib::thread::spawn(Place::Cpu(0), move || {
         let mut received = echo.receive();
@@ -111,12 +121,22 @@ fn badges(checks: &mut Checks, endpoint: Endpoint) -> Result<(), Refusal> {
     }
     echo.call(&message(helpers::END, 0))?;
     checks.equal("badge-server", server.join(), Ok(0));
-    ipc::drop_capability(echo.0)?;
-    // A capability in a message takes the long way, and arrives.
-    let with = message(1, 6).with_capability(endpoint.0);
-    let got = endpoint.call(&with);
-    checks.that("call-with-capability", got.is_ok(), format_args!("{got:?}"));
-    got.map_or(Ok(()), |answer| ipc::drop_capability(answer.capability))
+    ipc::drop_capability(echo.0)
+}
+
+/// A capability in a message arrives under another handle, there and back. The server keeps its copy.
+fn capabilities(checks: &mut Checks, endpoint: Endpoint) -> Result<(), Refusal> {
+    let mut with = message(GIFT, 6).with_capability(endpoint.0);
+    with.words[1] = endpoint.0.0;
+    let got = endpoint.call(&with)?.capability;
+    let is_copy = got != endpoint.0 && !got.is_none();
+    checks.that("call-with-capability", is_copy, format_args!("{got:?}"));
+    checks.equal(
+        "call-by-copy",
+        Endpoint(got).call(&message(1, 7)),
+        Ok(answer(1, 7)),
+    );
+    ipc::drop_capability(got)
 }
 
 /// Slots that the short way does not know work like the others.

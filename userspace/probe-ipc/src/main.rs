@@ -10,6 +10,8 @@
 mod children;
 mod endpoints;
 mod ends;
+#[expect(unsafe_code, reason = "fills and reads the registers of the FPU")]
+mod fpu;
 mod handles;
 mod helpers;
 mod places;
@@ -29,6 +31,7 @@ fn main() -> Result<u64, Refusal> {
     handles::check(&mut checks)?;
     places::check(&mut checks)?;
     registers::check(&mut checks)?;
+    fpu::check(&mut checks)?;
     ends::check(&mut checks)?;
     sums::check(&mut checks)?;
     endpoints::check(&mut checks)?;
