@@ -4,6 +4,8 @@
 //! [`AddressSpace::unmap`] are the caller's concern, and so are the frames mapped: only page tables belong to
 //! the address space.
 
+use core::cell::Cell;
+
 use percpu_core::{NodeId, PAGE_SIZE};
 
 use super::frame::{self, Exhausted, PhysicalFrame};
@@ -42,6 +44,34 @@ pub struct AddressSpace {
     root: PhysicalFrame,
     node: NodeId,
     table_frames: u64,
+    recent: Recent,
+}
+
+/// The last table that was looked up, since pages come side by side. It stays a table as long as the address
+/// space lives.
+#[derive(Debug, Default)]
+struct Recent {
+    /// Bits 21 and above of the addresses that it maps, and 1: 0 is none.
+    addresses: Cell<u64>,
+    /// Where it lies.
+    physical: Cell<u64>,
+}
+
+impl Recent {
+    fn key(address: u64) -> u64 {
+        address >> 21 << 1 | 1
+    }
+
+    fn find(&self, address: u64) -> Option<Table> {
+        let is_it = self.addresses.get() == Self::key(address);
+        // SAFETY: 1. it was noted as the last table of these addresses, and tables go with the address space.
+        is_it.then(|| unsafe { Table::at(self.physical.get()) })
+    }
+
+    fn note(&self, address: u64, table: Table) {
+        self.addresses.set(Self::key(address));
+        self.physical.set(table.physical());
+    }
 }
 
 impl AddressSpace {
@@ -54,6 +84,7 @@ impl AddressSpace {
             root: frame::allocate_near(node)?,
             node,
             table_frames: 1,
+            recent: Recent::default(),
         };
         // SAFETY: 1. made by `kernel_map` and never given back.
         let kernel = unsafe { Table::at(kernel_map::kernel_root()) };
@@ -80,15 +111,9 @@ impl AddressSpace {
     ///
     /// # Errors
     /// See [`MapError`]. Page tables made on the way stay.
+    #[inline(always)]
     pub fn map(&mut self, address: u64, frame: PhysicalFrame, access: Access) -> Result<(), MapError> {
-        check(address);
-        let mut at = self.pml4();
-        for level in [4, 3, 2] {
-            let made = at.next_or_new(table::index(address, level), PRESENT | WRITABLE | USER, self.node);
-            let (next, is_new) = made.map_err(MapError::Exhausted)?;
-            self.table_frames += u64::from(is_new);
-            at = next;
-        }
+        let at = self.last_table_or_new(address).map_err(MapError::Exhausted)?;
         let index = table::index(address, 1);
         if at.read(index) & PRESENT != 0 {
             return Err(MapError::AlreadyMapped);
@@ -101,6 +126,27 @@ impl AddressSpace {
         // SAFETY: 1. a user page: the kernel never uses its address.
         unsafe { at.write(index, frame.address() | PRESENT | USER | flags) };
         Ok(())
+    }
+
+    #[inline(always)]
+    fn last_table_or_new(&mut self, address: u64) -> Result<Table, Exhausted> {
+        check(address);
+        match self.recent.find(address) {
+            Some(recent) => Ok(recent),
+            None => self.walk_or_make(address),
+        }
+    }
+
+    fn walk_or_make(&mut self, address: u64) -> Result<Table, Exhausted> {
+        let mut at = self.pml4();
+        for level in [4, 3, 2] {
+            let flags = PRESENT | WRITABLE | USER;
+            let (next, is_new) = at.next_or_new(table::index(address, level), flags, self.node)?;
+            self.table_frames += u64::from(is_new);
+            at = next;
+        }
+        self.recent.note(address, at);
+        Ok(at)
     }
 
     /// Removes a page, and says which frame it was.
@@ -136,10 +182,15 @@ impl AddressSpace {
     }
 
     fn last_table(&self, address: u64) -> Option<(Table, usize)> {
+        let index = table::index(address, 1);
+        if let Some(recent) = self.recent.find(address) {
+            return Some((recent, index));
+        }
         let last = [4, 3, 2]
             .iter()
             .try_fold(self.pml4(), |at, level| at.next(table::index(address, *level)))?;
-        Some((last, table::index(address, 1)))
+        self.recent.note(address, last);
+        Some((last, index))
     }
 }
 

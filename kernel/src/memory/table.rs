@@ -33,6 +33,11 @@ impl Table {
         Table(super::physical_pointer(physical).cast())
     }
 
+    /// Where it lies.
+    pub fn physical(self) -> u64 {
+        self.0 as u64 - super::PHYSICAL_OFFSET
+    }
+
     /// An entry.
     pub fn read(self, index: usize) -> u64 {
         assert!(index < ENTRIES);

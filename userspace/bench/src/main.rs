@@ -16,6 +16,7 @@ mod stopwatch;
 
 use userlib::abi::syscall::CpuMask;
 use userlib::checks::Checks;
+use userlib::memory::{Mapping, Memory};
 use userlib::{Refusal, entry, println, thread};
 
 use peer::{Home, Peer};
@@ -35,9 +36,12 @@ fn main() -> Result<u64, Refusal> {
         println!("bench: without --icount the numbers below are time, not instructions, and vary");
     }
     let mut samples = Samples::new(watch);
+    warm_up(stopwatch::nothing);
     samples.measure(&mut checks, "syscall", stopwatch::nothing);
+    warm_up(stopwatch::unknown_call);
     samples.measure(&mut checks, "syscall-refused", stopwatch::unknown_call);
     calls(&mut checks, &mut samples)?;
+    pages(&mut checks, &mut samples)?;
     Ok(checks.code())
 }
 
@@ -64,6 +68,31 @@ fn calls(checks: &mut Checks, samples: &mut Samples) -> Result<(), Refusal> {
     samples.measure(checks, "round-trip-fpu", || stopwatch::round_trip(fpu.endpoint));
     let words = stopwatch::echoed(other.endpoint);
     checks.equal("words-come-back", words, stopwatch::WORDS);
+    Ok(())
+}
+
+/// Pages mapped and unmapped at once.
+const PAGES: u64 = 512;
+/// Rounds of that.
+const ROUNDS: usize = 64;
+
+/// Mapping and unmapping, for each page; the page tables are there already.
+fn pages(checks: &mut Checks, samples: &mut Samples) -> Result<(), Refusal> {
+    let mut memory = Mapping::new(Memory::own(PAGES)?)?.unmap();
+    let mut unmapping = [0; ROUNDS];
+    let mut next = unmapping.iter_mut();
+    samples.measure_parts(checks, "map", (ROUNDS, PAGES), || {
+        let taken = memory.take();
+        let (mapping, cost) = stopwatch::around(|| taken.and_then(|memory| Mapping::new(memory).ok()));
+        let (unmapped, back) = stopwatch::around(|| mapping.and_then(Mapping::unmap));
+        memory = unmapped;
+        next.by_ref().take(1).for_each(|place| *place = back);
+        if memory.is_some() { cost } else { u64::MAX }
+    });
+    let mut costs = unmapping.into_iter();
+    samples.measure_parts(checks, "unmap", (ROUNDS, PAGES), || {
+        costs.next().unwrap_or(u64::MAX)
+    });
     Ok(())
 }
 

@@ -147,6 +147,14 @@ pub fn echoed(endpoint: Endpoint) -> [u64; 6] {
     answer.map_or([0; 6], |message| message.words)
 }
 
+/// What a function gives back, and what it costs.
+pub fn around<T>(function: impl FnOnce() -> T) -> (T, u64) {
+    let (start, _) = reading!([""],);
+    let result = core::hint::black_box(function());
+    let (_, end) = reading!([""],);
+    (result, end.wrapping_sub(start))
+}
+
 /// A call and its answer the way that programs make it.
 #[inline(never)]
 pub fn through_userlib(endpoint: Endpoint) -> u64 {
