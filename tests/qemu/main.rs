@@ -25,6 +25,7 @@ mod template;
 mod topology;
 mod uefi;
 mod up;
+mod userlib;
 mod witness;
 
 use libtest_mimic::Arguments;
@@ -52,6 +53,7 @@ fn main() {
         protection::trials(),
         isolation::trials(),
         probes::trials(),
+        userlib::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }

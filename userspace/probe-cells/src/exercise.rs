@@ -19,6 +19,12 @@ macro_rules! exercise {
             cell.add(operand);
             value = value.wrapping_add(operand);
             right &= cell.get() == value;
+            cell.add_const::<-3>();
+            value = value.wrapping_sub(3);
+            right &= cell.get() == value;
+            cell.add_const::<127>();
+            value = value.wrapping_add(127);
+            right &= cell.get() == value;
             cell.increment();
             value = value.wrapping_add(1);
             right &= cell.get() == value;

@@ -11,6 +11,8 @@ use userlib::checks::Checks;
 use userlib::percpu::{Populate, Region};
 use userlib::{entry, machine, percpu, thread};
 
+mod others;
+
 entry!(main);
 
 percpu! {
@@ -34,9 +36,11 @@ fn main() -> u64 {
     initial_values(&mut checks);
     statics(&mut checks);
     flags(&mut checks);
+    others::check(&mut checks);
     let region = Region::create(64, Populate::All, "cells");
     if let Some(region) = checks.success("region", region) {
         in_region(&mut checks, &region);
+        others::pair_in_region(&mut checks, &region);
         checks.equal("region-destroy", region.destroy(), Ok(()));
     }
     let kept = BEFORE.iter().all(|value| value == 0xa5) && BEHIND.iter().all(|value| value == 0x5a);
@@ -65,7 +69,7 @@ fn initial_values(checks: &mut Checks) {
 }
 
 /// Runs `body` on every CPU, bound to it; whether all runs were right.
-fn on_each_cpu(mut body: impl FnMut() -> bool) -> bool {
+pub fn on_each_cpu(mut body: impl FnMut() -> bool) -> bool {
     let right = machine::online().all(|cpu| thread::bind_self(&CpuMask::only(cpu)).is_ok() && body());
     right && thread::bind_self(&CpuMask::ALL).is_ok()
 }
@@ -132,7 +136,14 @@ fn flags(checks: &mut Checks) {
         let refused = FLAG.compare_exchange(!was, was) == Err(was);
         let changed = FLAG.compare_exchange(was, !was) == Ok(was) && FLAG.get() != was;
         FLAG.set(was);
-        refused && changed && FLAG.get() == was
+        FLAG.xor(true);
+        let flipped = FLAG.get() != was;
+        FLAG.or(true);
+        let set = FLAG.get();
+        FLAG.and(false);
+        let cleared = !FLAG.get();
+        FLAG.set(was);
+        flipped && set && cleared && refused && changed && FLAG.get() == was
     });
     checks.that("static-bool", right, format_args!("an operation differs"));
 }

@@ -26,6 +26,7 @@
 mod backtrace;
 pub mod checks;
 pub mod console;
+pub mod crowd;
 pub mod ipc;
 #[expect(unsafe_code, reason = "memory that the kernel maps becomes slices")]
 pub mod memory;
@@ -33,6 +34,10 @@ pub mod percpu;
 #[expect(unsafe_code, reason = "maps into a child and starts its threads")]
 pub mod process;
 pub mod refusal;
+#[expect(unsafe_code, reason = "references into units")]
+pub mod shared;
+#[expect(unsafe_code, reason = "the owner word stands for its value")]
+pub mod slot;
 #[expect(
     unsafe_code,
     reason = "the first instruction of a program, and the page it finds"
@@ -43,11 +48,14 @@ pub mod sync;
 pub mod syscall;
 #[expect(unsafe_code, reason = "a thread's stack, and what it runs, are raw memory")]
 pub mod thread;
+pub mod visit;
 
 pub mod cell;
 #[expect(unsafe_code, reason = "reads the kernel's header pages in the window")]
 pub mod machine;
 
 pub use abi;
-pub use cell::PerCpuCell;
+pub use cell::{PerCpuCell, PerCpuPair};
 pub use refusal::Refusal;
+pub use shared::PerCpu;
+pub use slot::PerCpuSlot;

@@ -11,7 +11,7 @@ use abi::{Message, PAGE_SIZE, Status};
 
 pub use abi::percpu::{Geometry, PercpuError, Populate, Stats};
 
-use crate::cell::{Offset, PerCpuCell, Place, Value};
+use crate::cell::{Offset, PerCpuCell, PerCpuPair, Place, Value};
 use crate::ipc::Endpoint;
 use crate::{Refusal, start};
 
@@ -156,6 +156,17 @@ impl Region {
         let offset = usize::try_from(self.offset + at).ok()?;
         (end <= self.bytes)
             .then(|| PerCpuCell::in_region(offset))
+            .flatten()
+    }
+
+    /// A pair of words at a byte offset within the region. `None` outside of it, or when `at` is no multiple
+    /// of 16. Otherwise as [`Region::cell`].
+    #[must_use]
+    pub fn pair(&self, at: u64) -> Option<PerCpuPair<Offset<'_>>> {
+        let end = at.checked_add(16)?;
+        let offset = usize::try_from(self.offset + at).ok()?;
+        (end <= self.bytes)
+            .then(|| PerCpuPair::in_region(offset))
             .flatten()
     }
 

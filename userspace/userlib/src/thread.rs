@@ -132,7 +132,11 @@ impl Thread {
     /// # Errors
     /// The kernel's refusal.
     pub fn bind(&self, cpus: &CpuMask) -> Result<(), Refusal> {
-        set_affinity(self.handle, cpus)
+        bind(self.handle, cpus)
+    }
+
+    pub(crate) const fn handle(&self) -> Handle {
+        self.handle
     }
 }
 
@@ -141,10 +145,10 @@ impl Thread {
 /// # Errors
 /// The kernel's refusal.
 pub fn bind_self(cpus: &CpuMask) -> Result<(), Refusal> {
-    set_affinity(Handle::NONE, cpus)
+    bind(Handle::NONE, cpus)
 }
 
-fn set_affinity(thread: Handle, cpus: &CpuMask) -> Result<(), Refusal> {
+pub(crate) fn bind(thread: Handle, cpus: &CpuMask) -> Result<(), Refusal> {
     let [a, b, c, d] = cpus.0;
     ask(Call::ThreadAffinity, &Registers::of(&[thread.0, a, b, c, d])).map(drop)
 }

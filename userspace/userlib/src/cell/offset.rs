@@ -3,8 +3,9 @@
 use core::arch::asm;
 use core::marker::PhantomData;
 
+use super::place::{Located, Seal};
 use super::value::Value;
-use crate::place;
+use crate::{pair_place, place};
 
 /// An offset that holds in every unit, for as long as the region `'r` is there.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +14,25 @@ pub struct Offset<'r> {
     region: PhantomData<&'r ()>,
 }
 
-place!(Offset<'_>, this, this.bytes, in(reg) this.bytes);
+// SAFETY: whoever makes an offset answers for what lies there.
+unsafe impl Located for Offset<'_> {
+    #[inline(always)]
+    fn offset(&self, _: Seal) -> usize {
+        self.bytes
+    }
+}
+
+place!(Offset<'_>, this, in(reg) this.bytes);
+pair_place!(Offset<'_>, this, load: (in(reg) this.bytes), exchange: "rdi" (in("rdi") this.bytes));
+
+impl<'r> super::PerCpuPair<Offset<'r>> {
+    /// A pair at an offset of the window, within a region that lives for `'r`. `None` when it is not aligned.
+    pub(crate) fn in_region(bytes: usize) -> Option<Self> {
+        let region = PhantomData;
+        let aligned = bytes.is_multiple_of(16);
+        aligned.then(|| super::PerCpuPair::at(Offset { bytes, region }))
+    }
+}
 
 impl<'r, T: Value> super::PerCpuCell<T, Offset<'r>>
 where

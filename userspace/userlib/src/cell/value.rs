@@ -20,11 +20,12 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A value that a cell can hold.
+/// A value that a cell can hold: integers, `bool`, [`Pointer`], and whatever is a [`SmallEnum`].
+///
+/// `from_word` accepts every word, and gives the value back for which `to_word` gave it.
 ///
 /// # Safety
-/// 1. The type has the size, the alignment and no padding more than its word.
-/// 2. `from_word` accepts every word, and gives the value back for which `to_word` gave it.
+/// The type has the size, the alignment and no padding more than its word.
 pub unsafe trait Value: Copy + Send + 'static {
     /// The word of the same width.
     type Word: Word;
@@ -36,8 +37,108 @@ pub unsafe trait Value: Copy + Send + 'static {
     fn from_word(word: Self::Word) -> Self;
 }
 
+/// A value of bits that can be changed one by one.
+pub trait Bits: Value {}
+
 /// A value with which one can reckon.
-pub trait Integer: Value {}
+pub trait Integer: Bits {}
+
+/// An enum (or the like) of one byte, so that a cell can hold it: one line for each way.
+///
+/// ```ignore
+/// #[derive(Clone, Copy)]
+/// #[repr(u8)]
+/// enum State { Idle = 0, Busy = 1 }
+///
+/// impl SmallEnum for State {
+///     fn to_byte(self) -> u8 { self as u8 }
+///     fn from_byte(byte: u8) -> State { if byte == 1 { State::Busy } else { State::Idle } }
+/// }
+/// ```
+///
+/// A static of it begins with the enum's own byte, so `to_byte` should give just that (`#[repr(u8)]` and `as`).
+pub trait SmallEnum: Copy + Send + 'static {
+    /// Its byte.
+    fn to_byte(self) -> u8;
+
+    /// From its byte. Any byte may come, if the same place is also used as a cell of another type.
+    fn from_byte(byte: u8) -> Self;
+}
+
+/// A thin pointer in a cell. It is an address and no borrow: what it points to, and whether it is still there,
+/// is the program's business, as with [`core::sync::atomic::AtomicPtr`].
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct Pointer<T>(*mut T);
+
+impl<T> Pointer<T> {
+    /// Points nowhere.
+    pub const NULL: Pointer<T> = Pointer(core::ptr::null_mut());
+
+    /// This pointer.
+    #[must_use]
+    pub const fn new(pointer: *mut T) -> Self {
+        Pointer(pointer)
+    }
+
+    /// As a pointer. Its provenance was exposed when it was stored.
+    #[must_use]
+    pub const fn get(self) -> *mut T {
+        self.0
+    }
+}
+
+impl<T> Copy for Pointer<T> {}
+
+impl<T> Clone for Pointer<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> PartialEq for Pointer<T> {
+    fn eq(&self, other: &Self) -> bool {
+        core::ptr::eq(self.0, other.0)
+    }
+}
+
+impl<T> Eq for Pointer<T> {}
+
+// SAFETY: an address; to follow it is unsafe for whoever does.
+unsafe impl<T> Send for Pointer<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Pointer<T> {}
+
+// SAFETY: a pointer to a sized type is a word.
+unsafe impl<T: 'static> Value for Pointer<T> {
+    type Word = u64;
+
+    #[inline(always)]
+    fn to_word(self) -> u64 {
+        self.0.expose_provenance() as u64
+    }
+
+    #[inline(always)]
+    fn from_word(word: u64) -> Self {
+        Pointer(with_exposed_provenance_mut(word as usize))
+    }
+}
+
+// SAFETY: the assertion; a byte that is an enum has no padding.
+unsafe impl<E: SmallEnum> Value for E {
+    type Word = u8;
+
+    #[inline(always)]
+    fn to_word(self) -> u8 {
+        const { assert!(size_of::<E>() == 1, "a small enum is one byte") };
+        self.to_byte()
+    }
+
+    #[inline(always)]
+    fn from_word(word: u8) -> Self {
+        E::from_byte(word)
+    }
+}
 
 macro_rules! words {
     ($($word:ident as $atomic:ident),+) => {$(
@@ -65,7 +166,7 @@ words!(
 
 macro_rules! integers {
     ($($integer:ident as $word:ident),+) => {$(
-        // SAFETY: 1. integers of the same width. 2. the conversion keeps all bits, both ways.
+        // SAFETY: integers of the same width.
         unsafe impl Value for $integer {
             type Word = $word;
 
@@ -80,6 +181,7 @@ macro_rules! integers {
             }
         }
 
+        impl Bits for $integer {}
         impl Integer for $integer {}
     )+};
 }
@@ -87,7 +189,9 @@ macro_rules! integers {
 integers!(u8 as u8, u16 as u16, u32 as u32, u64 as u64, usize as u64);
 integers!(i8 as u8, i16 as u16, i32 as u32, i64 as u64, isize as u64);
 
-// SAFETY: 1. a bool is a byte. 2. every byte but 0 becomes true.
+impl Bits for bool {}
+
+// SAFETY: a bool is a byte.
 unsafe impl Value for bool {
     type Word = u8;
 
