@@ -35,8 +35,8 @@ pub fn trials() -> Vec<Trial> {
             one_instruction(function, begins)
         })
     };
-    let examples =
-        ["cells"].map(|program| Trial::test(format!("userlib::example_{program}"), move || example(program)));
+    let examples = ["cells", "slots"]
+        .map(|program| Trial::test(format!("userlib::example_{program}"), move || example(program)));
     let machines = [("4_on_2+2", Machine::default()), ("one_cpu", one_cpu())].map(|(shape, machine)| {
         Trial::test(format!("userlib::results_are_exact_on_{shape}"), move || {
             exact(&machine)

@@ -4,6 +4,7 @@
 #![no_main]
 
 mod cells;
+mod slots;
 
 use userlib::checks::Checks;
 use userlib::{Refusal, entry, process};
@@ -16,7 +17,7 @@ const FEWEST_MIGRATIONS: u64 = 100;
 type Part = (&'static str, fn(&mut Checks));
 
 /// The parts, each of which drives a crowd from CPU to CPU.
-const PARTS: [Part; 1] = [("cells", cells::check)];
+const PARTS: [Part; 2] = [("cells", cells::check), ("slots", slots::check)];
 
 fn main() -> Result<u64, Refusal> {
     let mut checks = Checks::new();
