@@ -22,8 +22,12 @@
 //! The module list below is the map of unsafe code: modules without an `expect` contain none.
 #![no_std]
 
+#[expect(unsafe_code, reason = "areas of an allocator become cells")]
+pub mod allocator;
 #[expect(unsafe_code, reason = "follows the frames on the stack")]
 mod backtrace;
+#[expect(unsafe_code, reason = "an area of an allocator becomes a cell")]
+pub mod boxed;
 pub mod checks;
 pub mod console;
 pub mod crowd;
@@ -33,11 +37,16 @@ pub mod memory;
 pub mod percpu;
 #[expect(unsafe_code, reason = "maps into a child and starts its threads")]
 pub mod process;
+pub mod random;
 pub mod refusal;
 #[expect(unsafe_code, reason = "references into units")]
 pub mod shared;
+#[expect(unsafe_code, reason = "values in memory that was used before")]
+pub mod slab;
 #[expect(unsafe_code, reason = "the owner word stands for its value")]
 pub mod slot;
+#[expect(unsafe_code, reason = "nodes that others may look at")]
+mod stack;
 #[expect(
     unsafe_code,
     reason = "the first instruction of a program, and the page it finds"
@@ -55,7 +64,10 @@ pub mod cell;
 pub mod machine;
 
 pub use abi;
+pub use allocator::Allocator;
+pub use boxed::PerCpuBox;
 pub use cell::{PerCpuCell, PerCpuPair};
 pub use refusal::Refusal;
 pub use shared::PerCpu;
+pub use slab::PerCpuSlab;
 pub use slot::PerCpuSlot;

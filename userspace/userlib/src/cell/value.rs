@@ -14,6 +14,12 @@ pub trait Word: Copy + Eq + Default + sealed::Sealed {
     /// # Safety
     /// `address` is mapped, aligned for the word, and is only accessed atomically or by single instructions.
     unsafe fn read(address: usize) -> Self;
+
+    /// Writes a word that CPUs may be reading.
+    ///
+    /// # Safety
+    /// As for `read`; the word is one of this program, and no other CPU changes it meanwhile.
+    unsafe fn write(address: usize, value: Self);
 }
 
 mod sealed {
@@ -152,6 +158,12 @@ macro_rules! words {
             unsafe fn read(address: usize) -> Self {
                 // SAFETY: the caller's obligation.
                 unsafe { $atomic::from_ptr(with_exposed_provenance_mut(address)) }.load(Ordering::Relaxed)
+            }
+
+            #[inline]
+            unsafe fn write(address: usize, value: Self) {
+                // SAFETY: the caller's obligation.
+                unsafe { $atomic::from_ptr(with_exposed_provenance_mut(address)) }.store(value, Ordering::Relaxed);
             }
         }
     )+};

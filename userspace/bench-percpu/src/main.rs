@@ -1,0 +1,49 @@
+//! What the per-CPU types cost, in instructions: one line for each number.
+//!
+//! Under `--icount` the time stamp counter counts instructions, and the numbers are the same in every run and on
+//! every machine. Without it they are ticks, and mean little. Each operation stands in the code sixteen times between
+//! two readings, and then 32 times; the difference is what sixteen cost. An interrupt makes a reading longer, so the smallest of
+//! several is the right one.
+#![no_std]
+#![no_main]
+
+#[expect(unsafe_code, reason = "RDTSC")]
+mod clock;
+mod objects;
+
+use userlib::abi::syscall::CpuMask;
+use userlib::allocator::AllocateError;
+use userlib::{entry, machine, percpu, println, thread};
+
+entry!(main);
+
+percpu! {
+    static CELL: PerCpuCell<u64> = 0;
+    static PAIR: PerCpuPair = [0, 0];
+    static SLOT: PerCpuSlot<u64> = 0;
+}
+
+/// Prints one number.
+fn report(name: &str, instructions: u64) {
+    println!("bench: {name} {instructions} unit instructions");
+}
+
+fn main() -> Result<u64, AllocateError> {
+    thread::bind_self(&CpuMask::only(0))?;
+    println!("cpus {}", machine::possible_cpus());
+    cells();
+    objects::report()?;
+    Ok(0)
+}
+
+fn cells() {
+    report("cell-add", clock::each!(CELL.add(1)));
+    report("cell-add-const", clock::each!(CELL.add_const::<3>()));
+    report("cell-increment", clock::each!(CELL.increment()));
+    report(
+        "pair-compare-exchange",
+        clock::each!(PAIR.compare_exchange([0, 0], [0, 0])),
+    );
+    report("cell-sum", clock::each!(core::hint::black_box(CELL.sum())));
+    report("slot-take-and-drop", clock::each!(SLOT.take()));
+}
