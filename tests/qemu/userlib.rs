@@ -29,25 +29,55 @@ const ONE_INSTRUCTION: [(&str, &str); 18] = [
     ("cells_offset_pair", "cmpxchg16b"),
 ];
 
+/// One idea each; they check their own results.
+const EXAMPLES: [&str; 5] = ["cells", "slots", "slab", "tally", "references"];
+
+/// Costs in instructions at 4 CPUs, and the most that is promised.
+const AT_4_CPUS: [(&str, u64); 5] = [
+    ("cell-add", 1),
+    ("cell-add-const", 1),
+    ("cell-increment", 1),
+    ("slab-pair", 40),
+    ("box-pair", 236),
+];
+
+/// The same at 64 CPUs.
+const AT_64_CPUS: [(&str, u64); 3] = [("cell-add", 1), ("slab-pair", 40), ("box-pair", 500)];
+
 pub fn trials() -> Vec<Trial> {
     let one = |(function, begins): (&'static str, &'static str)| {
         Trial::test(format!("userlib::{function}_is_one_instruction"), move || {
             one_instruction(function, begins)
         })
     };
-    let examples = ["cells", "slots"]
-        .map(|program| Trial::test(format!("userlib::example_{program}"), move || example(program)));
-    let machines = [("4_on_2+2", Machine::default()), ("one_cpu", one_cpu())].map(|(shape, machine)| {
+    let example = |program| Trial::test(format!("userlib::example_{program}"), move || example(program));
+    let on_machine = |(shape, machine): (&str, Machine)| {
         Trial::test(format!("userlib::results_are_exact_on_{shape}"), move || {
             exact(&machine)
         })
-    });
-    let all = ONE_INSTRUCTION
-        .into_iter()
-        .map(one)
-        .chain(examples)
-        .chain(machines);
-    all.collect()
+    };
+    let machines = [("4_on_2+2", Machine::default()), ("one_cpu", one_cpu())];
+    // All but two of the 64 CPUs are possible only: their units are there, and cost as much.
+    let with_64_units = Machine {
+        nodes: vec![2],
+        absent: 62,
+        ..Machine::default()
+    };
+    let others = [
+        Trial::test("userlib::costs_are_bounded_at_4_cpus", || {
+            costs(Machine::default(), &AT_4_CPUS)
+        }),
+        Trial::test("userlib::costs_are_bounded_at_64_cpus", move || {
+            costs(with_64_units, &AT_64_CPUS)
+        }),
+        Trial::test("userlib::empty_pages_are_offered_back", empty_pages),
+    ];
+    let each = ONE_INSTRUCTION.into_iter().map(one);
+    let examples = EXAMPLES.into_iter().map(example);
+    each.chain(examples)
+        .chain(machines.into_iter().map(on_machine))
+        .chain(others)
+        .collect()
 }
 
 fn one_cpu() -> Machine {
@@ -101,4 +131,40 @@ fn exact(machine: &Machine) -> Result<(), Failed> {
 fn example(program: &str) -> Result<(), Failed> {
     let run = boot(&Machine::default(), &[program], TIME_LIMIT)?;
     check_ending(Status::Ok, &run)
+}
+
+/// `bench: <name> <value> unit instructions`.
+fn costs(machine: Machine, bounds: &[(&str, u64)]) -> Result<(), Failed> {
+    let icount = true;
+    let run = boot(&Machine { icount, ..machine }, &["bench-percpu"], TIME_LIMIT)?;
+    check_ending(Status::Ok, &run)?;
+    for (name, most) in bounds {
+        let line = run.find(&format!("bench: {name} ")).unwrap_or("");
+        let mut words = line.split_whitespace().skip_while(|word| word != name);
+        let value: Option<u64> = words.nth(1).and_then(|word| word.parse().ok());
+        let holds = value.is_some_and(|value| (1..=*most).contains(&value));
+        check(
+            holds,
+            format!("{name} costs 1 to {most} instructions, but {value:?}"),
+            &run,
+        )?;
+    }
+    Ok(())
+}
+
+/// Nine of ten areas are freed in no order: what is left stays whole, and the pages without any go back to the server,
+/// or are known to be empty if it does not take them.
+fn empty_pages() -> Result<(), Failed> {
+    let run = boot(&Machine::default(), &["areas"], TIME_LIMIT)?;
+    check_ending(Status::Ok, &run)?;
+    check(run.find("seed ").is_some(), "the seed is printed", &run)?;
+    let line = run.find("empty pages: ").unwrap_or("");
+    let numbers = line
+        .split_whitespace()
+        .filter_map(|word| word.parse::<u64>().ok());
+    check(
+        numbers.sum::<u64>() >= 300,
+        "at least 300 pages are offered back",
+        &run,
+    )
 }

@@ -3,7 +3,10 @@
 #![no_std]
 #![no_main]
 
+mod allocated;
 mod cells;
+mod counts;
+mod objects;
 mod slots;
 
 use userlib::checks::Checks;
@@ -17,7 +20,13 @@ const FEWEST_MIGRATIONS: u64 = 100;
 type Part = (&'static str, fn(&mut Checks));
 
 /// The parts, each of which drives a crowd from CPU to CPU.
-const PARTS: [Part; 2] = [("cells", cells::check), ("slots", slots::check)];
+const PARTS: [Part; 5] = [
+    ("cells", cells::check),
+    ("slots", slots::check),
+    ("allocated", allocated::check),
+    ("objects", objects::check),
+    ("counts", counts::check),
+];
 
 fn main() -> Result<u64, Refusal> {
     let mut checks = Checks::new();

@@ -20,6 +20,8 @@ mod regions;
 #[expect(unsafe_code, reason = "nodes that hold offsets")]
 mod sizes;
 
+use core::ptr::with_exposed_provenance_mut;
+
 use abi::syscall::CpuMask;
 use percpu_core::{
     AllocatorSetup, AreaNeed, AreaOf, AreaRequest, ChunkId, FreeRule, NeedError, PAGE_SIZE, Part, Reach,
@@ -32,6 +34,7 @@ use regions::{CHUNKS, Regions};
 use sizes::Sizes;
 pub(crate) use sizes::size_class;
 
+use crate::memory::Mapping;
 use crate::percpu;
 use crate::sync::Mutex;
 
@@ -40,7 +43,8 @@ pub const CHUNK_BYTES: usize = regions::CHUNK_PAGES * PAGE_SIZE as usize;
 
 type Core = percpu_core::Allocator<'static, Regions, CHUNKS>;
 
-/// An allocator of areas. Most of the time there is one in a program, in a static [`Once`](crate::sync::Once).
+/// An allocator of areas. Most of the time there is one in a program, in a static [`Once`](crate::sync::Once); its
+/// memory is kept as long as the program runs.
 ///
 /// | operation | instructions at 4 CPUs / 64 CPUs |
 /// |---|---|
@@ -49,7 +53,7 @@ type Core = percpu_core::Allocator<'static, Regions, CHUNKS>;
 /// | a page or chunk that is missing | a round trip to the server, for all CPUs at once |
 #[derive(Debug)]
 pub struct Allocator {
-    state: Mutex<State>,
+    state: Mutex<&'static mut State>,
     sizes: Sizes,
     is_checked: bool,
 }
@@ -107,23 +111,13 @@ impl Allocator {
     }
 
     fn with_checks(is_checked: bool) -> Result<Allocator, AllocateError> {
-        let (regions, dynamic) = Regions::new(is_checked)?;
-        let setup = AllocatorSetup {
-            unit_size: CHUNK_BYTES,
-            first_pages: 1,
-            reserved: None,
-            dynamic,
-            rule: FreeRule::Corrected,
-        };
-        let core = Core::new(setup, regions).map_err(|_| AllocateError::NoRoom)?;
-        let mut state = State { core, generation: 1 };
+        let state = State::new(is_checked)?;
         let heads = state.take(need(Sizes::HEAD_BYTES, 16)?)?;
         // SAFETY: the area was taken just now, and is never freed; its page is of the first chunk, which stays.
         let sizes = unsafe { Sizes::new(heads.offset) };
-        let sizes = sizes.ok_or(AllocateError::NoRoom)?;
         Ok(Allocator {
             state: Mutex::new(state),
-            sizes,
+            sizes: sizes.ok_or(AllocateError::NoRoom)?,
             is_checked,
         })
     }
@@ -246,6 +240,28 @@ fn need(size: usize, align: usize) -> Result<AreaNeed, NeedError> {
 }
 
 impl State {
+    /// The state of an allocator with one page, in memory of its own, since it is larger than many a stack.
+    #[inline(never)]
+    fn new(is_checked: bool) -> Result<&'static mut State, AllocateError> {
+        let mapping = Mapping::own((size_of::<State>() as u64).div_ceil(PAGE_SIZE))?;
+        let (regions, dynamic) = Regions::new(is_checked)?;
+        let setup = AllocatorSetup {
+            unit_size: CHUNK_BYTES,
+            first_pages: 1,
+            reserved: None,
+            dynamic,
+            rule: FreeRule::Corrected,
+        };
+        let core = Core::new(setup, regions).map_err(|_| AllocateError::NoRoom)?;
+        let state = with_exposed_provenance_mut::<State>(mapping.address());
+        core::mem::forget(mapping);
+        // SAFETY: new memory, large enough, aligned to a page, and ours for ever since the mapping is forgotten.
+        unsafe {
+            state.write(State { core, generation: 1 });
+            Ok(&mut *state)
+        }
+    }
+
     /// Takes an area. Where it lies in the window; what it holds is not cleared.
     fn take(&mut self, need: AreaNeed) -> Result<Place, AllocateError> {
         let request = Request {

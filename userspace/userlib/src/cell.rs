@@ -42,6 +42,7 @@ pub use statics::Template;
 pub use value::{Bits, Integer, Pointer, SmallEnum, Value, Word};
 
 /// One value for each CPU.
+#[derive(Debug)]
 pub struct PerCpuCell<T: Value, P: Place<T::Word> = Offset<'static>> {
     place: P,
     value: PhantomData<fn(T) -> T>,

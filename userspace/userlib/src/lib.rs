@@ -30,6 +30,7 @@ mod backtrace;
 pub mod boxed;
 pub mod checks;
 pub mod console;
+pub mod counter;
 pub mod crowd;
 pub mod ipc;
 #[expect(unsafe_code, reason = "memory that the kernel maps becomes slices")]
@@ -38,6 +39,7 @@ pub mod percpu;
 #[expect(unsafe_code, reason = "maps into a child and starts its threads")]
 pub mod process;
 pub mod random;
+pub mod reference;
 pub mod refusal;
 #[expect(unsafe_code, reason = "references into units")]
 pub mod shared;
@@ -67,6 +69,8 @@ pub use abi;
 pub use allocator::Allocator;
 pub use boxed::PerCpuBox;
 pub use cell::{PerCpuCell, PerCpuPair};
+pub use counter::PerCpuCounter;
+pub use reference::PerCpuRef;
 pub use refusal::Refusal;
 pub use shared::PerCpu;
 pub use slab::PerCpuSlab;

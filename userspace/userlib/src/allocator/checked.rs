@@ -5,6 +5,8 @@
 //! generation, writing before an area or beyond the one before it by the guard, and writing to what is free by the
 //! pattern, when it is taken the next time.
 
+use core::ptr::with_exposed_provenance_mut;
+
 use percpu_core::PAGE_SIZE;
 
 use super::{AllocateError, FreeError, Place, State, need};
@@ -12,18 +14,18 @@ use crate::cell::units;
 use crate::machine;
 
 /// Linux's pattern for freed memory.
-const POISON: u32 = 0x6b6b_6b6b;
+const POISON: u8 = 0x6b;
 /// The upper half of a guard.
 const ALIVE: u64 = 0xa11e << 48;
 /// Bytes of a guard.
 const GUARD: usize = 8;
 
-/// Clears so many bytes, a multiple of 4, in every unit.
+/// Clears so many bytes in every unit.
 pub fn clear(offset: usize, bytes: usize) {
     fill(offset, bytes, 0);
 }
 
-/// Fills so many bytes, a multiple of 4, in every unit.
+/// Fills so many bytes in every unit.
 pub fn poison(offset: usize, bytes: usize) {
     fill(offset, bytes, POISON);
 }
@@ -70,7 +72,7 @@ impl State {
         let found = |cpu| units::read::<u64>(cpu, at).unwrap_or(0);
         let head = 1 << (found(0) >> 32 & 0xffff).min(u64::from(u16::BITS));
         for cpu in 0..machine::possible_cpus() {
-            let is_free = found(cpu) == u64::from(POISON) << 32 | u64::from(POISON);
+            let is_free = found(cpu) == u64::from_ne_bytes([POISON; 8]);
             let is_alive = found(cpu) >> 48 == ALIVE >> 48;
             match found(cpu) == guard(head, place.generation) {
                 true => {}
@@ -90,7 +92,8 @@ fn guard(head: usize, generation: u32) -> u64 {
 }
 
 /// The first CPU whose copy does not hold the pattern in all of so many bytes.
-fn first_cpu_without(offset: usize, bytes: usize, pattern: u32) -> Option<usize> {
+fn first_cpu_without(offset: usize, bytes: usize, pattern: u8) -> Option<usize> {
+    let pattern = u32::from_ne_bytes([pattern; 4]);
     let holds = |cpu: usize| {
         (offset..offset + bytes)
             .step_by(4)
@@ -99,10 +102,10 @@ fn first_cpu_without(offset: usize, bytes: usize, pattern: u32) -> Option<usize>
     (0..machine::possible_cpus()).find(|cpu| !holds(*cpu))
 }
 
-fn fill(offset: usize, bytes: usize, pattern: u32) {
-    for at in (offset..offset + bytes).step_by(4) {
-        // SAFETY: 1. areas are multiples of 4 bytes, aligned to 4, and populated. 2. the caller has just taken the
-        // area, or is about to give it back, so nobody uses it.
-        unsafe { units::write(at, |_| pattern) };
+fn fill(offset: usize, bytes: usize, pattern: u8) {
+    for address in units::addresses(offset) {
+        // SAFETY: areas are populated. The caller has just taken this one, or is about to give it back, so nobody
+        // uses it.
+        unsafe { with_exposed_provenance_mut::<u8>(address).write_bytes(pattern, bytes) };
     }
 }

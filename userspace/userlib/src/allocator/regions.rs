@@ -9,7 +9,7 @@ use crate::memory::Mapping;
 use crate::percpu::{Populate, Region};
 
 /// Most chunks of an allocator.
-pub const CHUNKS: usize = 32;
+pub const CHUNKS: usize = 24;
 /// Pages of a chunk.
 pub const CHUNK_PAGES: usize = 64;
 
