@@ -19,29 +19,24 @@ mod error;
 mod regions;
 #[expect(unsafe_code, reason = "nodes that hold offsets")]
 mod sizes;
-
-use core::ptr::with_exposed_provenance_mut;
+#[expect(unsafe_code, reason = "memory for what is larger than a stack")]
+mod state;
 
 use abi::syscall::CpuMask;
-use percpu_core::{
-    AllocatorSetup, AreaNeed, AreaOf, AreaRequest, ChunkId, FreeRule, NeedError, PAGE_SIZE, Part, Reach,
-    Request,
-};
+use percpu_core::PAGE_SIZE;
 
 pub use area::{Area, RawArea};
 pub use error::{AllocateError, FreeError};
-use regions::{CHUNKS, Regions};
 use sizes::Sizes;
 pub(crate) use sizes::size_class;
+pub(crate) use state::Place;
+use state::{State, need};
 
-use crate::memory::Mapping;
 use crate::percpu;
 use crate::sync::Mutex;
 
 /// Bytes of a chunk in each unit.
 pub const CHUNK_BYTES: usize = regions::CHUNK_PAGES * PAGE_SIZE as usize;
-
-type Core = percpu_core::Allocator<'static, Regions, CHUNKS>;
 
 /// An allocator of areas. Most of the time there is one in a program, in a static [`Once`](crate::sync::Once); its
 /// memory is kept as long as the program runs.
@@ -56,13 +51,6 @@ pub struct Allocator {
     state: Mutex<&'static mut State>,
     sizes: Sizes,
     is_checked: bool,
-}
-
-#[derive(Debug)]
-struct State {
-    core: Core,
-    /// The generation of the next area; 0 is that of areas that are not checked.
-    generation: u32,
 }
 
 /// What an allocator holds.
@@ -82,15 +70,9 @@ pub struct Usage {
     pub chunks: usize,
 }
 
-/// An area that was taken: where its bytes for the caller lie, and the generation that it has.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    pub offset: usize,
-    pub generation: u32,
-}
-
 impl Allocator {
-    /// An allocator with one page.
+    /// An allocator with one page. Needs about 10 KiB of stack while it is made, so it is better made by a program's
+    /// first thread.
     ///
     /// # Errors
     /// See [`AllocateError`].
@@ -221,78 +203,16 @@ impl Allocator {
     pub fn usage(&self) -> Usage {
         let state = self.state.lock();
         let chunks = || state.core.chunks().map(|listed| listed.chunk);
+        let taken = |chunk: &percpu_core::Chunk<'_>| chunk.pages() * PAGE_SIZE as usize - chunk.free_bytes();
         let kept_pages = state.core.backing().kept_pages();
         Usage {
             areas: chunks().map(|chunk| chunk.areas()).sum(),
             cached: self.sizes.count(),
-            live_bytes: chunks()
-                .map(|chunk| chunk.pages() * PAGE_SIZE as usize - chunk.free_bytes())
-                .sum(),
+            live_bytes: chunks().map(taken).sum(),
             populated_pages: state.core.populated_pages() + kept_pages,
             kept_pages,
             chunks: chunks().count(),
         }
-    }
-}
-
-fn need(size: usize, align: usize) -> Result<AreaNeed, NeedError> {
-    AreaNeed::checked(AreaRequest { size, align })
-}
-
-impl State {
-    /// The state of an allocator with one page, in memory of its own, since it is larger than many a stack.
-    #[inline(never)]
-    fn new(is_checked: bool) -> Result<&'static mut State, AllocateError> {
-        let mapping = Mapping::own((size_of::<State>() as u64).div_ceil(PAGE_SIZE))?;
-        let (regions, dynamic) = Regions::new(is_checked)?;
-        let setup = AllocatorSetup {
-            unit_size: CHUNK_BYTES,
-            first_pages: 1,
-            reserved: None,
-            dynamic,
-            rule: FreeRule::Corrected,
-        };
-        let core = Core::new(setup, regions).map_err(|_| AllocateError::NoRoom)?;
-        let state = with_exposed_provenance_mut::<State>(mapping.address());
-        core::mem::forget(mapping);
-        // SAFETY: new memory, large enough, aligned to a page, and ours for ever since the mapping is forgotten.
-        unsafe {
-            state.write(State { core, generation: 1 });
-            Ok(&mut *state)
-        }
-    }
-
-    /// Takes an area. Where it lies in the window; what it holds is not cleared.
-    fn take(&mut self, need: AreaNeed) -> Result<Place, AllocateError> {
-        let request = Request {
-            need,
-            reach: Reach::AllPages,
-            part: Part::Dynamic,
-        };
-        let AreaOf { chunk, area } = match self.core.allocate(request) {
-            Ok(taken) => taken,
-            Err(percpu_core::AllocateError::NoChunk) if self.core.chunks().count() == CHUNKS => {
-                return Err(AllocateError::NoRoom);
-            }
-            Err(_) => return Err(self.core.backing().cause()),
-        };
-        let start = self.start_of(chunk).ok_or(AllocateError::NoRoom)?;
-        Ok(Place {
-            offset: start + area.offset,
-            generation: 0,
-        })
-    }
-
-    fn start_of(&self, chunk: ChunkId) -> Option<usize> {
-        self.core.backing().start_of(chunk)
-    }
-
-    /// Takes an area back; how large it was.
-    fn give(&mut self, offset: usize) -> Result<usize, FreeError> {
-        let found = self.core.backing().find(offset);
-        let (chunk, within) = found.ok_or(FreeError::NoArea)?;
-        let area = self.core.release(chunk, within)?;
-        Ok(area.size)
     }
 }
 

@@ -9,7 +9,8 @@ use core::ptr::with_exposed_provenance_mut;
 
 use percpu_core::PAGE_SIZE;
 
-use super::{AllocateError, FreeError, Place, State, need};
+use super::state::{Place, State, need};
+use super::{AllocateError, FreeError};
 use crate::cell::units;
 use crate::machine;
 
@@ -32,7 +33,7 @@ pub fn poison(offset: usize, bytes: usize) {
 
 impl State {
     /// Takes an area with a guard.
-    pub(super) fn take_checked(&mut self, size: usize, align: usize) -> Result<Place, AllocateError> {
+    pub fn take_checked(&mut self, size: usize, align: usize) -> Result<Place, AllocateError> {
         // As if for the caller alone, so that what is wrong is refused as ever.
         need(size, align)?;
         let head = align.max(GUARD);
@@ -51,7 +52,7 @@ impl State {
     }
 
     /// Takes an area back, if its guards are as they were.
-    pub(super) fn give_checked(&mut self, place: Place) -> Result<(), FreeError> {
+    pub fn give_checked(&mut self, place: Place) -> Result<(), FreeError> {
         let head = self.check_guards(place)?;
         let start = place.offset - head;
         let size = self.give(start)?;
