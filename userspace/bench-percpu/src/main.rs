@@ -13,7 +13,7 @@ mod objects;
 
 use userlib::abi::syscall::CpuMask;
 use userlib::allocator::AllocateError;
-use userlib::{entry, machine, percpu, println, thread};
+use userlib::{PerCpuCounter, PerCpuRef, entry, machine, percpu, println, thread};
 
 entry!(main);
 
@@ -21,7 +21,13 @@ percpu! {
     static CELL: PerCpuCell<u64> = 0;
     static PAIR: PerCpuPair = [0, 0];
     static SLOT: PerCpuSlot<u64> = 0;
+    static DELTAS: PerCpuCell<i32> = 0;
+    static WORDS: PerCpuCell<u64> = 0;
 }
+
+static COUNTER: PerCpuCounter<DELTAS> = PerCpuCounter::with_batch(DELTAS, u32::MAX);
+static FOLDING: PerCpuCounter<DELTAS> = PerCpuCounter::with_batch(DELTAS, 1);
+static USERS: PerCpuRef<WORDS> = PerCpuRef::over(WORDS);
 
 /// Prints one number.
 fn report(name: &str, instructions: u64) {
@@ -32,6 +38,7 @@ fn main() -> Result<u64, AllocateError> {
     thread::bind_self(&CpuMask::only(0))?;
     println!("cpus {}", machine::possible_cpus());
     cells();
+    counts();
     objects::report()?;
     Ok(0)
 }
@@ -46,4 +53,21 @@ fn cells() {
     );
     report("cell-sum", clock::each!(core::hint::black_box(CELL.sum())));
     report("slot-take-and-drop", clock::each!(SLOT.take()));
+}
+
+fn counts() {
+    report("counter-add", clock::each!(COUNTER.add(1)));
+    report("counter-add-folding", clock::each!(FOLDING.add(1)));
+    report(
+        "counter-read",
+        clock::each!(core::hint::black_box(COUNTER.read())),
+    );
+    report("counter-sum", clock::each!(core::hint::black_box(COUNTER.sum())));
+    report(
+        "reference-get-put",
+        clock::each!({
+            USERS.get();
+            USERS.put()
+        }),
+    );
 }

@@ -5,6 +5,7 @@ mod racy;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use userlib::abi::syscall::CpuMask;
 use userlib::checks::Checks;
 use userlib::slot::Busy;
 use userlib::{crowd, machine, percpu, thread};
@@ -43,6 +44,8 @@ pub fn check(checks: &mut Checks) {
 /// One thread: a slot is for one at a time, whoever asks.
 fn alone(checks: &mut Checks) {
     let units = machine::possible_cpus();
+    let home = thread::bind_self(&CpuMask::only(0));
+    checks.equal("slot-bound", home, Ok(()));
     {
         let first = PLAIN.take_on(0);
         checks.equal("slot-first", first.as_ref().map(Result::is_ok), Some(true));
@@ -59,6 +62,7 @@ fn alone(checks: &mut Checks) {
         PLAIN.take_on(0).map(|slot| slot.is_ok()),
         Some(true),
     );
+    checks.equal("slot-unbound", thread::bind_self(&CpuMask::ALL), Ok(()));
     checks.equal("slot-of-no-cpu", PLAIN.take_on(units).is_none(), true);
     checks.equal("shared-of-no-cpu", SHARED.on(units).is_none(), true);
 }
