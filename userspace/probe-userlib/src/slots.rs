@@ -15,6 +15,8 @@ const ROUNDS: u64 = 30_000;
 percpu! {
     static PLAIN: PerCpuSlot<[u64; 4]> = [7, 0, 0, 0];
     static TAKEN: PerCpuCell<u64> = 0;
+    static CONTENDED: PerCpuSlot<u64> = 0;
+    static HELD: PerCpuCell<u64> = 0;
     static SHARED: PerCpu<AtomicU64> = AtomicU64::new(0);
 }
 
@@ -35,6 +37,8 @@ pub fn check(checks: &mut Checks) {
         );
     }
     checks.equal("slots-free", free, machine::possible_cpus());
+    let contended = CONTENDED.take_on(0).and_then(Result::ok).map(|count| *count);
+    checks.equal("slots-contended", contended, Some(HELD.sum()));
     checks.equal("slots-sum", sum, TAKEN.sum());
     let shared: u64 = SHARED.iter().map(|word| word.load(Ordering::Relaxed)).sum();
     checks.equal("shared-sum", shared, crowd::size() as u64 * ROUNDS);
@@ -74,6 +78,12 @@ fn work(_: usize) -> u64 {
             crowd::drive();
         }
         SHARED.this_cpu_hint(|word| word.fetch_add(1, Ordering::Relaxed));
+        // The slot of one CPU, asked for by all at once.
+        if let Some(Ok(mut count)) = CONTENDED.take_on(0) {
+            let seen = core::hint::black_box(*count);
+            *count = seen + 1;
+            HELD.increment();
+        }
         let Ok(mut value) = PLAIN.take() else {
             thread::yield_now();
             continue;

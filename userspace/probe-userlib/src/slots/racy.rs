@@ -13,7 +13,7 @@ use userlib::thread::{self, Place, Thread};
 use userlib::{machine, percpu, println};
 
 /// Releases of each kind.
-const RELEASES: u64 = 200_000;
+const RELEASES: u64 = 50_000;
 /// How often the wrong way may try to lose one.
 const ATTEMPTS: usize = 10;
 
