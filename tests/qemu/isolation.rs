@@ -15,7 +15,7 @@ const KERNEL: u64 = 0xffff_ffff_8020_0000;
 const OTHERS_STATICS: u64 = 0x1000;
 
 /// What a program does, and what has to end it.
-const FORBIDDEN: [(&str, Cause); 19] = [
+const FORBIDDEN: [(&str, Cause); 18] = [
     ("kernel-read", Cause::PageFault("reading", KERNEL)),
     ("kernel-write", Cause::PageFault("writing", KERNEL)),
     ("kernel-execute", Cause::PageFault("executing", KERNEL)),
