@@ -9,8 +9,8 @@ use crate::witness::Witness;
 
 /// CR0: read-only pages are so for the kernel, too.
 const WRITE_PROTECT: u64 = 1 << 16;
-/// CR0: any use of the FPU faults. EM and TS.
-const NO_FPU: u64 = 1 << 2 | 1 << 3;
+/// CR0: a use of the FPU faults, where no thread with FPU state runs. TS.
+const NO_FPU: u64 = 1 << 3;
 /// CR4, of CPUs that have them: UMIP, FSGSBASE, SMEP, SMAP.
 const NEWER: u64 = 1 << 11 | 1 << 16 | 1 << 20 | 1 << 21;
 /// EFER: pages can forbid execution.

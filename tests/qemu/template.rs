@@ -106,7 +106,7 @@ fn hot(symbols: &[Symbol]) -> Result<(), Failed> {
         .filter(|symbol| symbol.end > line && symbol.start < line + LINE)
         .map(|symbol| symbol.name.as_str())
         .collect();
-    let expected = ["DELTA", "THIS_CPU", "LOCAL", "CURRENT"];
+    let expected = ["DELTA", "THIS_CPU", "LOCAL", "PAGE_TABLE"];
     let is_hot = |name: &&str| expected.iter().any(|hot| name.ends_with(hot));
     let all = inside.len() == expected.len() && inside.iter().all(is_hot);
     promised(all, &format!("the hot line holds {expected:?}, not {inside:?}"))
