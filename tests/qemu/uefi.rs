@@ -9,11 +9,13 @@ use crate::counter;
 use crate::lab::{UEFI_TIME_LIMIT, boot, check, check_ending, prepared};
 use crate::launcher::launcher;
 use crate::machines::case;
+use crate::witness::Witness;
 
 pub fn trials() -> Vec<Trial> {
     vec![
         Trial::test("uefi::four_cpus_on_two_nodes_count_exactly", counts),
         Trial::test("uefi::builds_what_the_other_door_builds", same_facts),
+        Trial::test("uefi::leaves_nothing_of_firmwares_settings_on", same_registers),
         Trial::test("uefi::a_written_image_boots_with_its_command_line", image_boots),
     ]
 }
@@ -54,6 +56,17 @@ fn same_facts() -> Result<(), Failed> {
         format!("{wanted:?}, not {got:?}"),
         &uefi.transcript,
     )
+}
+
+fn same_registers() -> Result<(), Failed> {
+    let (uefi, direct) = (case("uefi").witness()?, case("4_on_2+2").witness()?);
+    let control = |seen: &Witness| -> Vec<_> {
+        let cpus = seen.registers.iter();
+        cpus.map(|cpu| [cpu.cr0, cpu.cr4, cpu.efer]).collect()
+    };
+    let (got, wanted) = (control(uefi), control(direct));
+    let promise = format!("CR0, CR4 and EFER are {wanted:x?}, as through the other door, not {got:x?}");
+    check(got == wanted && got.len() == 4, promise, &uefi.transcript)
 }
 
 fn image_boots() -> Result<(), Failed> {

@@ -21,14 +21,17 @@ bootloader_api::entry_point!(enter, config = &CONFIG);
 
 fn enter(info: &'static mut BootInfo) -> ! {
     // SAFETY: 1. the stack in the image is used by one door only, and this is the one. 2. Interrupts are off
-    // before the stack changes: firmware's handlers are not mapped any more. 3. CR4 gets what every other CPU
-    // starts with, instead of what firmware liked: physical address extension, which long mode needs.
+    // before the stack changes: firmware's handlers are not mapped any more. 3. CR4 and CR0 get what every
+    // other CPU starts with, instead of what firmware liked: what long mode and paging need, and write
+    // protection.
     unsafe {
         asm!(
             "cli",
             "cld",
             "mov eax, 0x20",
             "mov cr4, rax",
+            "mov eax, 0x80010011",
+            "mov cr0, rax",
             "lea rsp, [rip + boot_stack_top]",
             "xor ebp, ebp",
             "call {main}",

@@ -42,7 +42,7 @@ impl Ovmf {
         Self::present(target)?.ok_or_else(|| missing("the package ovmf came without an OVMF"))
     }
 
-    /// An OVMF that is already there, installed ones first.
+    /// An OVMF that is already there.
     pub fn present(target: &Path) -> Result<Option<Self>> {
         if let Some(folder) = std::env::var_os("OVMF") {
             let words = format!(
@@ -54,9 +54,7 @@ impl Ovmf {
                 .map(Some)
                 .ok_or_else(|| missing(&words));
         }
-        let private = private(target).join(FOLDER);
-        let folders = FOLDERS.iter().map(Path::new).chain([private.as_path()]);
-        Ok(folders.into_iter().find_map(Self::inside))
+        Ok(folders(target).find_map(|folder| Self::inside(&folder)))
     }
 
     fn inside(folder: &Path) -> Option<Self> {
@@ -77,6 +75,12 @@ impl Ovmf {
             variables: folder.join(FILES[0].1),
         }
     }
+}
+
+/// Installed ones first.
+fn folders(target: &Path) -> impl Iterator<Item = PathBuf> {
+    let private = private(target).join(FOLDER);
+    FOLDERS.into_iter().map(PathBuf::from).chain([private])
 }
 
 fn private(target: &Path) -> PathBuf {
@@ -110,13 +114,12 @@ mod tests {
     }
 
     #[test]
-    fn a_private_copy_is_found_where_it_is_unpacked() {
-        let target = tempfile::tempdir().unwrap();
-        let folder = private(target.path()).join(FOLDER);
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join(FILES[0].0), "").unwrap();
-        fs::write(folder.join(FILES[0].1), "").unwrap();
-        assert!(Ovmf::present(target.path()).unwrap().is_some());
+    fn a_private_copy_is_looked_for_last_where_it_is_unpacked() {
+        let last = folders(Path::new("target")).last();
+        assert_eq!(
+            last.as_deref(),
+            Some(Path::new("target/qemu/ovmf/usr/share/OVMF"))
+        );
     }
 
     #[test]
