@@ -208,35 +208,65 @@ impl<'m, B: Backing<'m>, const CHUNKS: usize> Allocator<'m, B, CHUNKS> {
         self.stats.count_chunk();
     }
 
-    /// Changes a chunk, and its list and the counts with it. To a higher slot goes to the front, to a
-    /// lower one to the back; isolated chunks stay where they are (K11).
+    /// Changes a chunk, and its list and the counts with it. Isolated chunks stay where they are (K11).
+    #[inline(always)]
     fn change<T>(&mut self, index: usize, change: impl FnOnce(&mut Chunk<'m>) -> T) -> Option<T> {
-        let Entry {
-            chunk, is_isolated, ..
-        } = &mut self.entries[index];
-        let (chunk, is_isolated) = (chunk.as_mut()?, *is_isolated);
-        let record = |chunk: &Chunk<'_>| (chunk.empty_pages(), chunk.populated_pages());
-        let (slot_before, (empty_before, populated_before)) = (self.slots.of_chunk(chunk), record(chunk));
+        let entry = self.entries.get_mut(index)?;
+        let chunk = entry.chunk.as_mut()?;
+        let (longest, empty) = (chunk.hints().contig, chunk.empty_pages());
         let answer = change(chunk);
-        let (slot, (empty, populated)) = (self.slots.of_chunk(chunk), record(chunk));
-        self.populated_pages = self.populated_pages + populated - populated_before;
-        if is_isolated {
-            return Some(answer);
-        }
-        self.empty_pages += empty - empty_before;
-        if slot > slot_before {
-            self.lists.move_to_front(index, slot);
-        } else if slot < slot_before {
-            self.lists.move_to_back(index, slot);
+        let (longest_now, empty_now) = (chunk.hints().contig, chunk.empty_pages());
+        if !entry.is_isolated {
+            self.empty_pages += empty_now - empty;
+            if longest_now != longest {
+                self.change_slot(index, longest, longest_now);
+            }
         }
         Some(answer)
     }
 
+    /// Populates pages of a chunk or the reverse, and the counts with it.
+    fn change_pages<E>(
+        &mut self,
+        index: usize,
+        change: impl FnOnce(&mut Chunk<'m>) -> Result<(), E>,
+    ) -> bool {
+        let counted = |chunk: &mut Chunk<'m>| {
+            let before = chunk.populated_pages();
+            let is_done = change(chunk).is_ok();
+            (is_done, before, chunk.populated_pages())
+        };
+        let Some((is_done, before, now)) = self.change(index, counted) else {
+            return false;
+        };
+        self.populated_pages = self.populated_pages + now - before;
+        is_done
+    }
+
+    /// To a higher slot goes to the front, to a lower one to the back (K11). Longest known runs, in bits.
+    #[inline(never)]
+    fn change_slot(&mut self, index: usize, before: u32, now: u32) {
+        let (before, now) = (self.slots.of_longest(before), self.slots.of_longest(now));
+        if now > before {
+            self.lists.move_to_front(index, now);
+        } else if now < before {
+            self.lists.move_to_back(index, now);
+        }
+    }
+
     /// An isolated chunk is in service again (A7, W2).
+    #[inline]
     fn reintegrate(&mut self, index: usize) {
+        if self.entries[index].is_isolated {
+            self.end_isolation(index);
+        }
+    }
+
+    #[inline(never)]
+    fn end_isolation(&mut self, index: usize) {
         let entry = &mut self.entries[index];
-        if let (true, Some(chunk)) = (entry.is_isolated, &entry.chunk) {
-            entry.is_isolated = false;
+        entry.is_isolated = false;
+        if let Some(chunk) = &entry.chunk {
             self.empty_pages += chunk.empty_pages();
             self.lists.move_to_front(index, self.slots.of_chunk(chunk));
         }

@@ -23,6 +23,7 @@ mod slots;
 mod storage;
 mod take;
 mod verify;
+mod word;
 
 use bits::Run;
 pub use error::{ChunkError, Damage, FreeError, NoFit, PopulateError};

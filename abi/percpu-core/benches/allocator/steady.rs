@@ -1,6 +1,6 @@
 //! The steady pair: 64 areas of one size live, the oldest is freed and another one taken.
 
-use std::{collections::VecDeque, hint::black_box};
+use std::hint::black_box;
 
 use percpu_core::{AreaNeed, AreaOf, AreaRequest, Part, Reach, Request};
 
@@ -49,13 +49,16 @@ pub fn prepare(wanted: &str) -> Result<Workload, Failure> {
         part: Part::Dynamic,
     };
     let mut allocator = boot(unit_size)?;
-    let taken: Result<VecDeque<AreaOf>, _> = (0..LIVE).map(|_| allocator.allocate(request)).collect();
-    let mut live = taken?;
+    let taken: Result<Vec<AreaOf>, _> = (0..LIVE).map(|_| allocator.allocate(request)).collect();
+    let mut live: [AreaOf; LIVE] = taken?.try_into().map_err(|_| "too few areas")?;
     let mut memory = Memory::new(unit_size, cleared, 4);
+    let mut oldest = 0;
     let pair = move || {
-        pair(&mut allocator, &mut live, request);
+        let area = &mut live[oldest % LIVE];
+        oldest += 1;
+        pair(&mut allocator, area, request);
         if cleared != 0 {
-            memory.clear(live[LIVE - 1]);
+            memory.clear(*area);
         }
     };
     Ok(steady(pair))
@@ -70,10 +73,8 @@ fn steady(mut pair: impl FnMut() + 'static) -> Workload {
     }
 }
 
-fn pair(allocator: &mut Whole, live: &mut VecDeque<AreaOf>, request: Request) {
-    if let Some(oldest) = live.pop_front() {
-        black_box(allocator.release(oldest.chunk, oldest.area.offset)).expect("it is live");
-        let taken = black_box(allocator.allocate(request)).expect("there is room again");
-        live.push_back(taken);
-    }
+/// Frees the oldest area; the new one takes its place.
+fn pair(allocator: &mut Whole, area: &mut AreaOf, request: Request) {
+    black_box(allocator.release(area.chunk, area.area.offset)).expect("it is live");
+    *area = black_box(allocator.allocate(request)).expect("there is room again");
 }

@@ -35,6 +35,13 @@ pub struct AreaOf {
     pub area: Area,
 }
 
+/// An area, and where it was found.
+struct Found {
+    index: usize,
+    area: Area,
+    is_populated: bool,
+}
+
 impl<'m, B: Backing<'m>, const CHUNKS: usize> Allocator<'m, B, CHUNKS> {
     /// Takes an area; its pages are populated in every unit. What they hold is not cleared (A11).
     ///
@@ -43,72 +50,144 @@ impl<'m, B: Backing<'m>, const CHUNKS: usize> Allocator<'m, B, CHUNKS> {
     /// [`AllocateError::ReservedFull`], [`AllocateError::NoPopulatedSpace`], [`AllocateError::NoChunk`],
     /// [`AllocateError::NoFrames`]. A refused caller that could not wait makes balancing wanted (A8).
     pub fn allocate(&mut self, request: Request) -> Result<AreaOf, AllocateError> {
-        let answer = match (request.part, &mut self.reserved) {
-            (Part::Reserved, Some(reserved)) => take_reserved(reserved, request),
-            _ => self.take(request),
-        };
-        match answer {
-            Ok(taken) => self.take_pages(taken, request),
-            Err(refusal) => {
-                if request.reach == Reach::PopulatedPages {
-                    self.atomic_failed = true;
-                    self.is_balancing_wanted = true;
-                }
-                Err(refusal)
-            }
+        let is_dynamic = request.part == Part::Dynamic || self.reserved.is_none();
+        // Mostly the first chunk of the first list that is not empty has a place.
+        if is_dynamic
+            && let Some(slot) = self.next_searched(self.slots.of_need(request.need))
+            && let Some(index) = self.lists.first(slot)
+        {
+            return match self.take_from(index, request) {
+                Ok(found) => self.finish(request, found),
+                Err(reason) => self.allocate_behind(request, slot, index, reason),
+            };
+        }
+        match is_dynamic {
+            true => self.allocate_in_new_chunk(request),
+            false => self.allocate_reserved(request),
         }
     }
 
-    fn take_pages(&mut self, taken: AreaOf, request: Request) -> Result<AreaOf, AllocateError> {
-        self.stats.count_area(taken.area.size);
-        if request.reach == Reach::AllPages && taken.chunk != ChunkId::RESERVED {
-            self.populate_area(taken)?;
+    /// Takes the area's pages into account.
+    #[inline(always)]
+    fn finish(&mut self, request: Request, found: Found) -> Result<AreaOf, AllocateError> {
+        let Found { index, area, is_populated } = found;
+        let chunk = self.id(index);
+        self.stats.count_area(area.size);
+        if request.reach == Reach::AllPages && !is_populated {
+            self.populate_area(index, area)?;
         }
         if self.empty_pages < EMPTY_PAGES_LOW {
             self.is_balancing_wanted = true;
         }
-        Ok(taken)
+        Ok(AreaOf { chunk, area })
     }
 
-    /// A new chunk has room for everything, so one is enough.
-    fn take(&mut self, request: Request) -> Result<AreaOf, AllocateError> {
-        if let Some(found) = self.search(request) {
-            return Ok(found);
+    /// This chunk had no place: those behind it are tried, and then the lists behind this one.
+    #[inline(never)]
+    fn allocate_behind(
+        &mut self,
+        request: Request,
+        slot: usize,
+        index: usize,
+        reason: NoFit,
+    ) -> Result<AreaOf, AllocateError> {
+        match self.search_behind(request, slot, index, reason) {
+            Some(found) => self.finish(request, found),
+            None => self.allocate_in_new_chunk(request),
         }
+    }
+
+    /// No chunk has a place. A new chunk has room for everything, so one is enough.
+    #[inline(never)]
+    fn allocate_in_new_chunk(&mut self, request: Request) -> Result<AreaOf, AllocateError> {
         if request.reach == Reach::PopulatedPages {
-            return Err(AllocateError::NoPopulatedSpace);
+            return self.refuse_atomic(AllocateError::NoPopulatedSpace);
         }
-        self.make_chunk().ok_or(AllocateError::NoChunk)?;
-        self.search(request).ok_or(AllocateError::NoChunk)
+        let index = self.make_chunk().ok_or(AllocateError::NoChunk)?;
+        match self.take_from(index, request) {
+            Ok(found) => self.finish(request, found),
+            Err(_) => Err(AllocateError::NoChunk),
+        }
     }
 
-    fn search(&mut self, request: Request) -> Option<AreaOf> {
-        for slot in self.slots.of_size(request.need.size())..=self.slots.free() {
-            let mut next = self.lists.first(slot);
-            while let Some(index) = next {
-                next = self.lists.behind(index);
-                let take = |chunk: &mut Chunk<'_>| chunk.allocate(request.need, request.reach);
-                match self.change(index, take)? {
-                    Ok(area) => {
-                        self.reintegrate(index);
-                        let chunk = self.id(index);
-                        return Some(AreaOf { chunk, area });
-                    }
-                    Err(NoFit::ByHints) if slot < FAIL_THRESHOLD => self.lists.move_to_front(index, 0),
-                    Err(_) => {}
+    #[inline(never)]
+    fn allocate_reserved(&mut self, request: Request) -> Result<AreaOf, AllocateError> {
+        let reserved = self.reserved.as_mut();
+        let area = reserved.and_then(|chunk| chunk.allocate(request.need, request.reach).ok());
+        let Some(area) = area else {
+            return match request.reach {
+                Reach::PopulatedPages => self.refuse_atomic(AllocateError::ReservedFull),
+                Reach::AllPages => Err(AllocateError::ReservedFull),
+            };
+        };
+        self.stats.count_area(area.size);
+        if self.empty_pages < EMPTY_PAGES_LOW {
+            self.is_balancing_wanted = true;
+        }
+        let chunk = ChunkId::RESERVED;
+        Ok(AreaOf { chunk, area })
+    }
+
+    /// Refuses a caller that could not wait, and wants balancing so that the next one finds something (A8).
+    fn refuse_atomic(&mut self, refusal: AllocateError) -> Result<AreaOf, AllocateError> {
+        self.atomic_failed = true;
+        self.is_balancing_wanted = true;
+        Err(refusal)
+    }
+
+    fn search_behind(
+        &mut self,
+        request: Request,
+        mut slot: usize,
+        mut index: usize,
+        mut reason: NoFit,
+    ) -> Option<Found> {
+        loop {
+            let behind = self.lists.behind(index);
+            if reason == NoFit::ByHints && slot < FAIL_THRESHOLD {
+                self.lists.move_to_front(index, 0);
+            }
+            index = match behind {
+                Some(behind) => behind,
+                None => {
+                    slot = self.next_searched(slot + 1)?;
+                    self.lists.first(slot)?
                 }
+            };
+            match self.take_from(index, request) {
+                Ok(found) => return Some(found),
+                Err(next_reason) => reason = next_reason,
             }
         }
-        None
+    }
+
+    /// The first list at or behind this slot that is searched and not empty.
+    #[inline(always)]
+    fn next_searched(&self, slot: usize) -> Option<usize> {
+        let slot = self.lists.next_filled(slot)?;
+        (slot < self.slots.to_depopulate()).then_some(slot)
+    }
+
+    #[inline(always)]
+    fn take_from(&mut self, index: usize, request: Request) -> Result<Found, NoFit> {
+        let taken = self.change(index, |chunk| {
+            let area = chunk.allocate(request.need, request.reach)?;
+            let is_populated = chunk.is_area_populated(area);
+            Ok(Found { index, area, is_populated })
+        });
+        // A list holds no empty entries.
+        let found = taken.unwrap_or(Err(NoFit::ByHints))?;
+        self.reintegrate(index);
+        Ok(found)
     }
 
     /// Populates what is missing of an area, or gives the area back (A9).
-    fn populate_area(&mut self, taken: AreaOf) -> Result<(), AllocateError> {
-        let index = usize::from(taken.chunk.index);
-        while let Some(range) = self.first_hole(index, taken.area.pages()) {
+    #[inline(never)]
+    fn populate_area(&mut self, index: usize, area: Area) -> Result<(), AllocateError> {
+        while let Some(range) = self.first_hole(index, area.pages()) {
             if !self.populate(index, range) {
                 // The area was taken a moment ago: this cannot be refused.
-                let _ = self.change(index, |chunk| chunk.free(taken.area.offset));
+                let _ = self.change(index, |chunk| chunk.free(area.offset));
                 self.stats.count_free();
                 return Err(AllocateError::NoFrames);
             }
@@ -124,7 +203,7 @@ impl<'m, B: Backing<'m>, const CHUNKS: usize> Allocator<'m, B, CHUNKS> {
     /// Whether there were frames for these pages, none of which is populated.
     pub(super) fn populate(&mut self, index: usize, pages: PageRange) -> bool {
         let has_frames = self.backing.populate(self.id(index), pages).is_ok();
-        has_frames && matches!(self.change(index, |chunk| chunk.populate(pages)), Some(Ok(())))
+        has_frames && self.change_pages(index, |chunk| chunk.populate(pages))
     }
 
     /// A new chunk, at the front of the free slot.
@@ -140,11 +219,4 @@ impl<'m, B: Backing<'m>, const CHUNKS: usize> Allocator<'m, B, CHUNKS> {
         self.enter(index, chunk);
         Some(index)
     }
-}
-
-fn take_reserved(reserved: &mut Chunk<'_>, request: Request) -> Result<AreaOf, AllocateError> {
-    let area = reserved.allocate(request.need, request.reach);
-    let chunk = ChunkId::RESERVED;
-    area.map(|area| AreaOf { chunk, area })
-        .map_err(|_| AllocateError::ReservedFull)
 }

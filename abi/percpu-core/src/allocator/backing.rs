@@ -47,6 +47,12 @@ impl ChunkId {
         number: u32::MAX,
     };
 
+    /// No other chunk has this index.
+    #[inline]
+    pub(super) const fn is_reserved(self) -> bool {
+        self.index == Self::RESERVED.index
+    }
+
     /// 0 for the first chunk, then 1, 2, 3 in the order in which chunks were made; the highest number for
     /// the reserved part.
     pub const fn number(self) -> u32 {

@@ -85,7 +85,7 @@ impl<'m, B: Backing<'m>, const CHUNKS: usize> Allocator<'m, B, CHUNKS> {
     }
 
     fn depopulate(&mut self, index: usize, pages: PageRange) {
-        if let Some(Ok(())) = self.change(index, |chunk| chunk.depopulate(pages)) {
+        if self.change_pages(index, |chunk| chunk.depopulate(pages)) {
             self.backing.depopulate(self.id(index), pages);
         }
     }

@@ -3,79 +3,122 @@
 /// More lists than any unit size has: 32 bits of bytes and the three special ones.
 const MAX_SLOTS: usize = 40;
 
-type Link = Option<u16>;
+/// No chunk has this number.
+const NONE: u16 = u16::MAX;
+
+/// No slot has this number.
+const NO_SLOT: u8 = u8::MAX;
 
 /// Doubly linked lists over the chunks 0 to `CHUNKS`; each chunk is in at most one.
 #[derive(Debug)]
 pub(super) struct Lists<const CHUNKS: usize> {
-    first: [Link; MAX_SLOTS],
-    last: [Link; MAX_SLOTS],
-    before: [Link; CHUNKS],
-    behind: [Link; CHUNKS],
-    slot: [Option<u8>; CHUNKS],
+    /// One bit for each list that is not empty, so that empty ones are never looked at.
+    filled: u64,
+    ends: [Ends; MAX_SLOTS],
+    links: [Links; CHUNKS],
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ends {
+    first: u16,
+    last: u16,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Links {
+    before: u16,
+    behind: u16,
+    slot: u8,
 }
 
 impl<const CHUNKS: usize> Lists<CHUNKS> {
     pub const fn empty() -> Self {
         Self {
-            first: [None; MAX_SLOTS],
-            last: [None; MAX_SLOTS],
-            before: [None; CHUNKS],
-            behind: [None; CHUNKS],
-            slot: [None; CHUNKS],
+            filled: 0,
+            ends: [Ends {
+                first: NONE,
+                last: NONE,
+            }; MAX_SLOTS],
+            links: [Links {
+                before: NONE,
+                behind: NONE,
+                slot: NO_SLOT,
+            }; CHUNKS],
         }
+    }
+
+    /// The first list at or behind this slot that has a chunk.
+    pub fn next_filled(&self, slot: usize) -> Option<usize> {
+        let behind = self.filled >> slot;
+        (behind != 0).then(|| slot + behind.trailing_zeros() as usize)
     }
 
     pub fn first(&self, slot: usize) -> Option<usize> {
-        self.first[slot].map(usize::from)
+        chunk(self.ends[slot].first)
     }
 
-    pub fn behind(&self, chunk: usize) -> Option<usize> {
-        self.behind[chunk].map(usize::from)
+    pub fn behind(&self, index: usize) -> Option<usize> {
+        chunk(self.links[index].behind)
     }
 
     pub fn in_order(&self, slot: usize) -> impl Iterator<Item = usize> + '_ {
-        core::iter::successors(self.first(slot), |chunk| self.behind(*chunk))
+        core::iter::successors(self.first(slot), |index| self.behind(*index))
     }
 
     /// Out of the list that it is in, if any, and to the front of this one.
-    pub fn move_to_front(&mut self, chunk: usize, slot: usize) {
-        self.remove(chunk);
-        let (link, second) = (Some(chunk as u16), self.first[slot]);
-        match second {
-            Some(second) => self.before[usize::from(second)] = link,
-            None => self.last[slot] = link,
-        }
-        (self.before[chunk], self.behind[chunk]) = (None, second);
-        self.first[slot] = link;
-        self.slot[chunk] = Some(slot as u8);
+    pub fn move_to_front(&mut self, index: usize, slot: usize) {
+        self.remove(index);
+        let (number, second) = (index as u16, self.ends[slot].first);
+        self.join(number, second, slot);
+        self.ends[slot].first = number;
+        self.links[index] = Links {
+            before: NONE,
+            behind: second,
+            slot: slot as u8,
+        };
+        self.filled |= 1 << slot;
     }
 
     /// Out of the list that it is in, if any, and to the back of this one.
-    pub fn move_to_back(&mut self, chunk: usize, slot: usize) {
-        self.remove(chunk);
-        let (link, last) = (Some(chunk as u16), self.last[slot]);
-        match last {
-            Some(last) => self.behind[usize::from(last)] = link,
-            None => self.first[slot] = link,
-        }
-        (self.before[chunk], self.behind[chunk]) = (last, None);
-        self.last[slot] = link;
-        self.slot[chunk] = Some(slot as u8);
+    pub fn move_to_back(&mut self, index: usize, slot: usize) {
+        self.remove(index);
+        let (number, last) = (index as u16, self.ends[slot].last);
+        self.join(last, number, slot);
+        self.ends[slot].last = number;
+        self.links[index] = Links {
+            before: last,
+            behind: NONE,
+            slot: slot as u8,
+        };
+        self.filled |= 1 << slot;
     }
 
-    pub fn remove(&mut self, chunk: usize) {
-        let Some(slot) = self.slot[chunk].take() else {
+    pub fn remove(&mut self, index: usize) {
+        let Links { before, behind, slot } = self.links[index];
+        if slot == NO_SLOT {
             return;
-        };
-        let (before, behind) = (self.before[chunk].take(), self.behind[chunk].take());
-        match before {
-            Some(before) => self.behind[usize::from(before)] = behind,
-            None => self.first[usize::from(slot)] = behind,
         }
-        match behind {
-            Some(behind) => self.before[usize::from(behind)] = before,
-            None => self.last[usize::from(slot)] = before,
+        let slot = usize::from(slot);
+        self.join(before, behind, slot);
+        self.links[index].slot = NO_SLOT;
+        if self.ends[slot].first == NONE {
+            self.filled &= !(1 << slot);
         }
     }
+
+    /// These two follow each other in the list of this slot; no chunk stands for its end.
+    fn join(&mut self, before: u16, behind: u16, slot: usize) {
+        match before {
+            NONE => self.ends[slot].first = behind,
+            before => self.links[usize::from(before)].behind = behind,
+        }
+        match behind {
+            NONE => self.ends[slot].last = before,
+            behind => self.links[usize::from(behind)].before = before,
+        }
+    }
+}
+
+fn chunk(number: u16) -> Option<usize> {
+    (number != NONE).then_some(usize::from(number))
 }

@@ -10,7 +10,7 @@ impl<'m, B: Backing<'m>, const CHUNKS: usize> Allocator<'m, B, CHUNKS> {
     ///
     /// [`ReleaseError::NoSuchChunk`], or the chunk's own refusal in [`ReleaseError::InChunk`].
     pub fn release(&mut self, chunk: ChunkId, offset: usize) -> Result<Area, ReleaseError> {
-        if chunk == ChunkId::RESERVED {
+        if chunk.is_reserved() {
             let reserved = self.reserved.as_mut().ok_or(ReleaseError::NoSuchChunk)?;
             let area = reserved.free(offset).map_err(ReleaseError::InChunk)?;
             self.stats.count_free();

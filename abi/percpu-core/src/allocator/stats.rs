@@ -38,6 +38,7 @@ impl AllocatorStats {
         }
     }
 
+    #[inline]
     pub(super) fn count_area(&mut self, size: usize) {
         self.allocated += 1;
         self.current += 1;

@@ -5,11 +5,25 @@ use super::{AreaNeed, BLOCK_BITS, Chunk, Reach, bits::Run};
 impl Chunk<'_> {
     /// The bit at which a search for a fit is to start. Terminates: behind a hole is behind the
     /// candidate's first page.
+    #[inline]
     pub(super) fn find(&self, need: AreaNeed, reach: Reach) -> Option<u32> {
-        if self.hints.lead(need.align_bits()) + need.bits() > self.hints.contig {
+        let (bits, align) = (need.bits(), need.align_bits());
+        if self.hints.lead(align) + bits > self.hints.contig {
             return None;
         }
-        let mut from = self.hints.skip(need.bits());
+        let from = self.hints.skip(bits);
+        let (index, position) = (from / BLOCK_BITS, from % BLOCK_BITS);
+        match (self.storage.blocks.get(index as usize), reach) {
+            // Mostly the first block has room.
+            (Some(block), Reach::AllPages) if block.has_room(bits, align, position) => {
+                Some(index * BLOCK_BITS + block.skip(bits))
+            }
+            _ => self.find_from(need, reach, from),
+        }
+    }
+
+    #[inline(never)]
+    fn find_from(&self, need: AreaNeed, reach: Reach, mut from: u32) -> Option<u32> {
         loop {
             let candidate = self.candidate(need, from)?;
             match reach {
@@ -39,12 +53,9 @@ impl Chunk<'_> {
                     continue;
                 }
             }
-            let needed = block.lead(align) + bits;
-            if block.contig >= needed && block.contig_start >= position {
-                return Some(Run::new(
-                    base + block.skip(bits),
-                    base + block.contig_start + needed,
-                ));
+            if block.has_room(bits, align, position) {
+                let behind = block.contig_start + block.lead(align) + bits;
+                return Some(Run::new(base + block.skip(bits), base + behind));
             }
             position = 0;
             let edge = (BLOCK_BITS - block.right_free).next_multiple_of(align);

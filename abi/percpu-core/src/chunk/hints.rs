@@ -46,26 +46,45 @@ impl Hints {
     }
 
     /// Whether every bit is known to be free.
+    #[inline]
     pub(super) const fn is_all_free(&self) -> bool {
         self.contig == self.bits
     }
 
+    #[inline]
     pub(super) const fn contig_run(&self) -> Run {
         Run::new(self.contig_start, self.contig_start + self.contig)
     }
 
-    pub(super) const fn scan_run(&self) -> Run {
-        Run::new(self.scan_start, self.scan_start + self.scan)
+    /// Whether a run shares bits with the contig run.
+    #[inline]
+    pub(super) const fn contig_overlaps(&self, run: Run) -> bool {
+        self.contig != 0 && overlaps(run, self.contig_start, self.contig)
+    }
+
+    /// Whether a run shares bits with the scan run. May hold if there is none.
+    #[inline]
+    pub(super) const fn scan_overlaps(&self, run: Run) -> bool {
+        overlaps(run, self.scan_start, self.scan)
     }
 
     /// Bits lost at the start of the contig run to an alignment, which is a power of two.
+    #[inline]
     pub(super) const fn lead(&self, align: u32) -> u32 {
         self.contig_start.wrapping_neg() & (align - 1)
     }
 
+    /// Whether the contig run starts at or behind `from` and has room for so many aligned bits.
+    #[inline]
+    pub(super) const fn has_room(&self, bits: u32, align: u32, from: u32) -> bool {
+        self.contig >= self.lead(align) + bits && self.contig_start >= from
+    }
+
     /// Where a search for `bits` may start: runs before that are known to be too short (3.4).
+    #[inline]
     pub(super) const fn skip(&self, bits: u32) -> u32 {
-        if self.scan != 0 && self.contig_start > self.scan_start && bits > self.scan {
+        // If there is no scan run, nothing is longer than it.
+        if bits - 1 > self.scan.wrapping_sub(1) && self.contig_start > self.scan_start {
             self.scan_start + self.scan
         } else {
             self.first_free
@@ -94,16 +113,23 @@ impl Hints {
         }
     }
 
-    /// Tells of a maximal free run (3.2).
+    /// Tells a block of a maximal free run (3.2).
+    #[inline]
     pub(super) fn offer(&mut self, run: Run) {
-        let (start, length) = (run.start, run.len());
-        self.first_free = self.first_free.min(start);
-        if start == 0 {
-            self.left_free = length;
+        if run.start == 0 {
+            self.left_free = run.len();
         }
         if run.end == self.bits {
-            self.right_free = length;
+            self.right_free = run.len();
         }
+        self.offer_inner(run);
+    }
+
+    /// Tells a chunk of a maximal free run, or of what is known of one. Its edges are not maintained.
+    #[inline]
+    pub(super) fn offer_inner(&mut self, run: Run) {
+        let (start, length) = (run.start, run.len());
+        self.first_free = self.first_free.min(start);
         if length > self.contig {
             self.offer_longest(run);
         } else if length == self.contig {
@@ -149,4 +175,8 @@ impl Hints {
 /// 0 is aligned to everything, so nothing is better aligned than 0.
 pub(super) const fn is_better_aligned(start: u32, than: u32) -> bool {
     start.trailing_zeros() > than.trailing_zeros()
+}
+
+const fn overlaps(run: Run, start: u32, length: u32) -> bool {
+    run.start < start + length && start < run.end
 }

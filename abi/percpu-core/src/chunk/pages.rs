@@ -63,6 +63,17 @@ impl Chunk<'_> {
         })
     }
 
+    /// Whether all pages of an area in this chunk are populated.
+    #[inline]
+    pub(crate) fn is_area_populated(&self, area: Area) -> bool {
+        if self.populated_pages == self.pages {
+            return true;
+        }
+        let PageRange { first, count } = area.pages();
+        let run = Run::new(first as u32, (first + count) as u32);
+        bits::next_zero(self.storage.populated, run) == run.end
+    }
+
     /// Whether this page is populated and holds no area (K7). Not so behind the chunk.
     pub fn is_empty_page(&self, page: usize) -> bool {
         self.is_populated(page) == Some(true) && self.is_block_free(page as u32)

@@ -2,28 +2,30 @@
 //! blocks.
 
 use super::{
-    BLOCK_BITS, Chunk, Hints,
+    BLOCK_BITS, Chunk,
     bits::{self, Run},
 };
 
-impl Hints {
-    /// Finds the longest run of a block again; `words` is the block's part of the area map.
-    pub(super) fn rebuild(&mut self, words: &[u64]) {
-        let from = self.restart(true);
-        self.right_free = 0;
+impl Chunk<'_> {
+    /// Finds the longest run of a block again.
+    #[inline(never)]
+    pub(super) fn rebuild_block(&mut self, index: u32) {
+        let block = &mut self.storage.blocks[index as usize];
+        let words = super::storage::block_words(self.storage.areas, index);
+        let from = block.restart(true);
+        block.right_free = 0;
         for run in bits::clear_runs(words, Run::new(from, BLOCK_BITS)) {
-            self.offer(run);
+            block.offer(run);
         }
     }
-}
 
-impl Chunk<'_> {
     /// Finds the chunk's longest run again from what the blocks know: at most the longest run and the
     /// edges of each.
+    #[inline(never)]
     pub(super) fn rebuild_chunk(&mut self, may_promote: bool) {
         let mut from = self.hints.restart(may_promote);
         while let Some(run) = self.next_known_run(from) {
-            self.hints.offer(run);
+            self.hints.offer_inner(run);
             from = run.end + 1;
         }
     }

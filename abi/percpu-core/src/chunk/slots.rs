@@ -2,8 +2,7 @@
 //!
 //! Arithmetic only. The lists themselves, and who moves when, are the allocator's business.
 
-use super::Chunk;
-use super::need::MIN_AREA_SIZE;
+use super::{AreaNeed, Chunk, MIN_AREA_SIZE};
 
 /// The numbers of the lists of chunks, for one unit size (K10): 0 for chunks without known space, then
 /// by size, then three with a meaning of their own.
@@ -18,6 +17,7 @@ use super::need::MIN_AREA_SIZE;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slots {
     unit_size: usize,
+    top: usize,
 }
 
 /// The slot for a free run of this many bytes, without the rule about wholly free chunks (K9):
@@ -31,7 +31,8 @@ pub const fn size_to_slot(bytes: usize) -> usize {
 impl Slots {
     /// The lists for this unit size in bytes.
     pub const fn new(unit_size: usize) -> Self {
-        Self { unit_size }
+        let top = size_to_slot(unit_size);
+        Self { unit_size, top }
     }
 
     /// Bytes of a unit.
@@ -41,7 +42,7 @@ impl Slots {
 
     /// The highest slot that is a size.
     pub const fn top(self) -> usize {
-        size_to_slot(self.unit_size)
+        self.top
     }
 
     /// The list of chunks that lost pages to reclaim and are used last.
@@ -73,13 +74,27 @@ impl Slots {
         }
     }
 
+    /// The slot for a request, the same as that for its size.
+    #[inline]
+    pub(crate) const fn of_need(self, need: AreaNeed) -> usize {
+        // A unit is never as short as the longest area but for one size, see `of_size`.
+        if need.size() == self.unit_size {
+            self.free()
+        } else {
+            (need.bits() | 2).ilog2() as usize
+        }
+    }
+
     /// The slot of a chunk, by its longest known free run (K9).
     pub const fn of_chunk(self, chunk: &Chunk<'_>) -> usize {
-        let longest = chunk.hints().contig as usize * MIN_AREA_SIZE;
-        if chunk.free_bytes() < MIN_AREA_SIZE || longest == 0 {
-            0
-        } else {
-            self.of_size(longest)
+        self.of_longest(chunk.hints().contig)
+    }
+
+    /// The slot of a chunk with this longest known free run, in bits. A chunk with nothing free has none.
+    pub(crate) const fn of_longest(self, bits: u32) -> usize {
+        match bits {
+            0 => 0,
+            _ => self.of_size(bits as usize * MIN_AREA_SIZE),
         }
     }
 }

@@ -22,8 +22,9 @@ impl Chunk<'_> {
             let words = self.block_map(index as u32);
             let is_right = is_honest(hints, words, BLOCK_BITS) && are_edges_honest(hints, words);
             let is_free = bits::next_one(words, Run::new(0, BLOCK_BITS)) == BLOCK_BITS;
+            let is_full = bits::next_zero(words, Run::new(0, BLOCK_BITS)) == BLOCK_BITS;
             ensure(
-                is_right && is_free == hints.is_all_free(),
+                is_right && is_free == hints.is_all_free() && is_full == (hints.contig == 0),
                 Damage::BlockHints { block: index },
             )?;
         }
@@ -77,7 +78,7 @@ fn is_honest(hints: &Hints, words: &[u64], bits: u32) -> bool {
     hints.bits == bits
         && is_ordered
         && (hints.contig == 0 || is_free(hints.contig_run()))
-        && (hints.scan == 0 || is_free(hints.scan_run()))
+        && (hints.scan == 0 || is_free(Run::new(hints.scan_start, hints.scan_start + hints.scan)))
         && (hints.first_free <= first_free || first_free == bits)
 }
 
