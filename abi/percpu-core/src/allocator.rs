@@ -13,14 +13,19 @@ mod allocate;
 mod backing;
 mod balance;
 mod error;
+mod exact;
+mod handles;
 mod lists;
+mod owned;
 mod release;
 mod stats;
 
 pub use allocate::{AreaOf, Part, Request};
 pub use backing::{Backing, ChunkId, NoFrames};
 pub use error::{AllocateError, ReleaseError, SetupError};
+pub use handles::{Handle, HandleError, HandleRecord, HandleTable, OwnerId};
 use lists::Lists;
+pub use owned::{OwnedAllocateError, OwnedReleaseError};
 pub use stats::AllocatorStats;
 
 use crate::{Chunk, Damage, FreeRule, MAX_CHUNK_PAGES, MIN_UNIT_SIZE, PAGE_SIZE, Slots};
@@ -62,6 +67,8 @@ pub struct Allocator<'m, B, const CHUNKS: usize> {
     /// A caller that could not wait was refused since the last balancing (A8).
     atomic_failed: bool,
     is_balancing_wanted: bool,
+    /// Nothing is refused before the maps were searched bit by bit (Z2).
+    is_exact: bool,
     made: u32,
 }
 
@@ -117,6 +124,7 @@ impl<'m, B: Backing<'m>, const CHUNKS: usize> Allocator<'m, B, CHUNKS> {
             populated_pages: setup.first_pages,
             atomic_failed: false,
             is_balancing_wanted: false,
+            is_exact: false,
             made: 0,
         };
         allocator.enter(0, setup.dynamic);

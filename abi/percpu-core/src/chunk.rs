@@ -12,10 +12,12 @@
 
 mod bits;
 mod error;
+mod exact;
 mod find;
 mod first;
 mod free;
 mod hints;
+mod look;
 mod need;
 mod pages;
 mod rebuild;
@@ -29,6 +31,7 @@ use bits::Run;
 pub use error::{ChunkError, Damage, FreeError, NoFit, PopulateError};
 pub use first::{FirstParts, UnitPart};
 pub use hints::Hints;
+pub use look::{ChunkStats, PinnedPage};
 pub use need::{AreaNeed, AreaRequest, MAX_AREA_ALIGN, MAX_AREA_SIZE, MIN_AREA_SIZE, NeedError};
 pub use slots::{Slots, size_to_slot};
 pub use storage::{ChunkStorage, MAX_CHUNK_PAGES};
@@ -140,9 +143,14 @@ impl<'m> Chunk<'m> {
     pub fn allocate(&mut self, need: AreaNeed, reach: Reach) -> Result<Area, NoFit> {
         let from = self.find(need, reach).ok_or(NoFit::ByHints)?;
         let run = self.take_near(need, from).ok_or(NoFit::BySearch)?;
+        self.count_area(need);
+        Ok(area_of(run))
+    }
+
+    #[inline]
+    fn count_area(&mut self, need: AreaNeed) {
         self.areas += 1;
         self.largest_area_bits = self.largest_area_bits.max(need.bits());
-        Ok(area_of(run))
     }
 
     /// What is known about the chunk as a whole.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
 
 mod alloc_info;
 mod allocator;
@@ -17,12 +18,13 @@ pub use alloc_info::{
 };
 pub use allocator::{
     AllocateError, Allocator, AllocatorSetup, AllocatorStats, AreaOf, Backing, ChunkId, EMPTY_PAGES_HIGH,
-    EMPTY_PAGES_LOW, ListedChunk, NoFrames, Part, ReleaseError, Request, SetupError,
+    EMPTY_PAGES_LOW, Handle, HandleError, HandleRecord, HandleTable, ListedChunk, NoFrames,
+    OwnedAllocateError, OwnedReleaseError, OwnerId, Part, ReleaseError, Request, SetupError,
 };
 pub use chunk::{
-    Area, AreaNeed, AreaRequest, Chunk, ChunkError, ChunkStorage, Damage, FirstParts, FreeError, FreeRule,
-    Hints, MAX_AREA_ALIGN, MAX_AREA_SIZE, MAX_CHUNK_PAGES, MIN_AREA_SIZE, NeedError, NoFit, PopulateError,
-    Reach, Slots, UnitPart, size_to_slot,
+    Area, AreaNeed, AreaRequest, Chunk, ChunkError, ChunkStats, ChunkStorage, Damage, FirstParts, FreeError,
+    FreeRule, Hints, MAX_AREA_ALIGN, MAX_AREA_SIZE, MAX_CHUNK_PAGES, MIN_AREA_SIZE, NeedError, NoFit,
+    PinnedPage, PopulateError, Reach, Slots, UnitPart, size_to_slot,
 };
 pub use firmware::{Affinities, Madt, MadtEntry, Processors, Slit, Srat, SratEntry, TableError};
 pub use id::{ApicId, CpuId, MAX_CPUS, MAX_NODES, NodeId, PAGE_SIZE, ProximityDomain, UnitOffset};

@@ -36,10 +36,10 @@ pub struct AreaOf {
 }
 
 /// An area, and where it was found.
-struct Found {
-    index: usize,
-    area: Area,
-    is_populated: bool,
+pub(super) struct Found {
+    pub index: usize,
+    pub area: Area,
+    pub is_populated: bool,
 }
 
 impl<'m, B: Backing<'m>, const CHUNKS: usize> Allocator<'m, B, CHUNKS> {
@@ -70,11 +70,18 @@ impl<'m, B: Backing<'m>, const CHUNKS: usize> Allocator<'m, B, CHUNKS> {
     /// Takes the area's pages into account.
     #[inline(always)]
     fn finish(&mut self, request: Request, found: Found) -> Result<AreaOf, AllocateError> {
-        let Found { index, area, is_populated } = found;
+        let Found {
+            index,
+            area,
+            is_populated,
+        } = found;
         let chunk = self.id(index);
         self.stats.count_area(area.size);
-        if request.reach == Reach::AllPages && !is_populated {
-            self.populate_area(index, area)?;
+        if request.reach == Reach::AllPages
+            && !is_populated
+            && let Err(refusal) = self.populate_area(index, area)
+        {
+            return self.allocate_populated(request, refusal);
         }
         if self.empty_pages < EMPTY_PAGES_LOW {
             self.is_balancing_wanted = true;
@@ -100,6 +107,9 @@ impl<'m, B: Backing<'m>, const CHUNKS: usize> Allocator<'m, B, CHUNKS> {
     /// No chunk has a place. A new chunk has room for everything, so one is enough.
     #[inline(never)]
     fn allocate_in_new_chunk(&mut self, request: Request) -> Result<AreaOf, AllocateError> {
+        if let Some(found) = self.search_exactly(request) {
+            return self.finish(request, found);
+        }
         if request.reach == Reach::PopulatedPages {
             return self.refuse_atomic(AllocateError::NoPopulatedSpace);
         }
@@ -112,8 +122,11 @@ impl<'m, B: Backing<'m>, const CHUNKS: usize> Allocator<'m, B, CHUNKS> {
 
     #[inline(never)]
     fn allocate_reserved(&mut self, request: Request) -> Result<AreaOf, AllocateError> {
-        let reserved = self.reserved.as_mut();
-        let area = reserved.and_then(|chunk| chunk.allocate(request.need, request.reach).ok());
+        let is_exact = self.is_exact;
+        let area = self.reserved.as_mut().and_then(|chunk| match is_exact {
+            true => chunk.allocate_exactly(request.need, request.reach).ok(),
+            false => chunk.allocate(request.need, request.reach).ok(),
+        });
         let Some(area) = area else {
             return match request.reach {
                 Reach::PopulatedPages => self.refuse_atomic(AllocateError::ReservedFull),
@@ -173,7 +186,11 @@ impl<'m, B: Backing<'m>, const CHUNKS: usize> Allocator<'m, B, CHUNKS> {
         let taken = self.change(index, |chunk| {
             let area = chunk.allocate(request.need, request.reach)?;
             let is_populated = chunk.is_area_populated(area);
-            Ok(Found { index, area, is_populated })
+            Ok(Found {
+                index,
+                area,
+                is_populated,
+            })
         });
         // A list holds no empty entries.
         let found = taken.unwrap_or(Err(NoFit::ByHints))?;

@@ -35,6 +35,8 @@ pub enum NoFit {
     ByHints,
     /// The hints named a place, but neither there nor closely behind it is a fit.
     BySearch,
+    /// There is none: the whole chunk was searched ([`Chunk::allocate_exactly`](super::Chunk::allocate_exactly)).
+    Proven,
 }
 
 /// Why an offset is not freed. Offsets in bytes, as they were given.
@@ -130,6 +132,7 @@ impl fmt::Display for NoFit {
         match self {
             Self::ByHints => write!(f, "no place is known"),
             Self::BySearch => write!(f, "no fit near the place that is known"),
+            Self::Proven => write!(f, "no fit"),
         }
     }
 }

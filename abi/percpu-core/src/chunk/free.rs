@@ -33,7 +33,10 @@ impl Chunk<'_> {
     /// The bit at this offset, if an area starts there.
     #[inline(always)]
     fn start_at(&self, offset: usize) -> Option<u32> {
-        let (own, bit) = (self.head_bits..self.bits() - self.tail_bits, offset / MIN_AREA_SIZE);
+        let (own, bit) = (
+            self.head_bits..self.bits() - self.tail_bits,
+            offset / MIN_AREA_SIZE,
+        );
         let start = bit as u32;
         let is_own = offset.is_multiple_of(MIN_AREA_SIZE) && bit <= u32::MAX as usize && own.contains(&start);
         (is_own && word::is_set_in_both(self.storage.areas, self.storage.bounds, start)).then_some(start)
@@ -44,7 +47,10 @@ impl Chunk<'_> {
     fn free_in_word(&mut self, run: Run) -> Run {
         let word = word::clear(self.storage.areas, run);
         let index = run.start / BLOCK_BITS;
-        let (base, known) = (index * BLOCK_BITS, self.storage.blocks[index as usize].contig_run());
+        let (base, known) = (
+            index * BLOCK_BITS,
+            self.storage.blocks[index as usize].contig_run(),
+        );
         let start = match word.behind_last_one(run.start) {
             _ if run.start == base + known.end => base + known.start,
             Some(start) => start,
@@ -131,7 +137,10 @@ impl Chunk<'_> {
     /// Where the free run starts that an area starts in which is free now. The block's hint saves looking.
     #[inline]
     fn start_of_free(&self, block: u32, start: u32) -> u32 {
-        let (known, base) = (self.storage.blocks[block as usize].contig_run(), block * BLOCK_BITS);
+        let (known, base) = (
+            self.storage.blocks[block as usize].contig_run(),
+            block * BLOCK_BITS,
+        );
         if start == base + known.end {
             base + known.start
         } else {
@@ -142,7 +151,10 @@ impl Chunk<'_> {
     /// Where the free run ends that an area ends in which is free now.
     #[inline]
     fn end_of_free(&self, block: u32, end: u32) -> u32 {
-        let (known, base) = (self.storage.blocks[block as usize].contig_run(), block * BLOCK_BITS);
+        let (known, base) = (
+            self.storage.blocks[block as usize].contig_run(),
+            block * BLOCK_BITS,
+        );
         if end == base + known.start {
             base + known.end
         } else {

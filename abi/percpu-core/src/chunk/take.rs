@@ -120,7 +120,10 @@ impl Chunk<'_> {
 
     /// A run that was too short is worth knowing, if it lies in one block.
     fn offer_skipped(&mut self, skipped: Run) {
-        let (block, base) = (skipped.start / BLOCK_BITS, skipped.start / BLOCK_BITS * BLOCK_BITS);
+        let (block, base) = (
+            skipped.start / BLOCK_BITS,
+            skipped.start / BLOCK_BITS * BLOCK_BITS,
+        );
         if skipped.end - base <= BLOCK_BITS {
             let start = bits::behind_last_one(self.storage.areas, Run::new(base, skipped.start));
             self.storage.blocks[block as usize].offer(Run::new(start - base, skipped.end - base));
@@ -192,7 +195,7 @@ impl Chunk<'_> {
 /// Where an area would lie at the first free bit of a run, if it ends within the run. Of its bits only the
 /// first is known to be free, and not even that one if the alignment moves it.
 #[inline]
-fn aligned_fit(areas: &[u64], need: AreaNeed, within: Run) -> Option<Run> {
+pub(super) fn aligned_fit(areas: &[u64], need: AreaNeed, within: Run) -> Option<Run> {
     let free = bits::next_zero(areas, within);
     let start = (free + need.align_bits() - 1) & need.align_bits().wrapping_neg();
     let end = start + need.bits();
