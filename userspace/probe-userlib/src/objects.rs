@@ -48,6 +48,7 @@ pub fn check(checks: &mut Checks) {
     for mailbox in &MAILBOXES {
         drop(mailbox.lock().take());
     }
+    checks.equal("slab-intact", SLAB.get().map(PerCpuSlab::verify), Some(Ok(())));
     checks.equal("slab-all-dropped", LIVE.load(Ordering::Relaxed), 0);
 }
 

@@ -65,6 +65,14 @@ impl<'r, T> PerCpuSlab<'r, T> {
         let nodes = &self.nodes;
         Ok(SlabBox { node, nodes })
     }
+
+    /// Checks the records of all CPUs, while no thread allocates or frees.
+    ///
+    /// # Errors
+    /// The first CPU whose records are damaged.
+    pub fn verify(&self) -> Result<(), usize> {
+        self.nodes.verify()
+    }
 }
 
 /// An object of a slab; goes back to the slab when it is dropped.

@@ -16,7 +16,10 @@
 use core::ptr::{NonNull, with_exposed_provenance_mut};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use abi::MAX_CPUS;
+
 use crate::cell::{Offset, PerCpuPair, units};
+use crate::machine;
 
 /// Bits of a tag: the sequence above, the count of nodes, and the CPU below.
 const ONE_NODE: u64 = 1 << 12;
@@ -63,6 +66,7 @@ impl<'r> Stack<'r> {
     /// # Safety
     /// Nobody else uses the pair, neither now nor as long as the stack or a copy of it exists.
     pub unsafe fn new(head: PerCpuPair<Offset<'r>>) -> Stack<'r> {
+        const { assert!(MAX_CPUS as u64 <= ONE_NODE, "a tag has room for every CPU") };
         // SAFETY: 1. a pair's words are aligned and populated. 2. the caller's obligation.
         unsafe {
             units::write(head.offset(), |_| 0u64);
@@ -112,10 +116,22 @@ impl<'r> Stack<'r> {
         }
     }
 
+    /// Checks each CPU's pair, while nobody pushes or pops: the tag names the CPU, and counts nodes if there is a top.
+    ///
+    /// # Errors
+    /// The first CPU whose pair is wrong.
+    pub fn verify(self) -> Result<(), usize> {
+        let is_right = |cpu: usize| {
+            let [top, tag] = self.head.on(cpu).unwrap_or_default();
+            tag & (ONE_NODE - 1) == cpu as u64 && (top == 0) == (tag & COUNT_MASK == 0)
+        };
+        let mut cpus = 0..machine::possible_cpus();
+        cpus.find(|cpu| !is_right(*cpu)).map_or(Ok(()), Err)
+    }
+
     /// Nodes of all CPUs' stacks, as they were a moment ago.
     pub fn count(self) -> u64 {
-        let tags = units::addresses(self.head.offset()).enumerate();
-        let counts = tags.filter_map(|(cpu, _)| self.head.on(cpu));
-        counts.map(|[_, tag]| (tag & COUNT_MASK) / ONE_NODE).sum()
+        let heads = (0..machine::possible_cpus()).filter_map(|cpu| self.head.on(cpu));
+        heads.map(|[_, tag]| (tag & COUNT_MASK) / ONE_NODE).sum()
     }
 }

@@ -60,6 +60,11 @@ impl<'r, T> Nodes<'r, T> {
         Nodes { stack, depot }
     }
 
+    /// Checks the stacks, while nobody takes or gives; see [`Stack::verify`].
+    pub fn verify(&self) -> Result<(), usize> {
+        self.stack.verify()
+    }
+
     /// A free node.
     #[inline(always)]
     pub fn take(&self) -> Result<Taken<T>, Refusal> {
