@@ -7,7 +7,7 @@ use userlib::abi::syscall::CpuMask;
 use userlib::checks::Checks;
 use userlib::counter::PerCpuCounter;
 use userlib::reference::{PerCpuRef, RefError};
-use userlib::{crowd, percpu, thread};
+use userlib::{crowd, machine, percpu, thread};
 
 const ROUNDS: i64 = 30_000;
 const LIMIT: i64 = 500;
@@ -18,6 +18,7 @@ percpu! {
     static HELD_DELTAS: PerCpuCell<i32> = 0;
     static ALONE_DELTAS: PerCpuCell<i32> = 0;
     static WORDS: PerCpuCell<u64> = 0;
+    static USES: PerCpuCell<u64> = 0;
     static ALONE_WORDS: PerCpuCell<u64> = 0;
 }
 
@@ -26,6 +27,8 @@ static HELD: PerCpuCounter<HELD_DELTAS> = PerCpuCounter::over(HELD_DELTAS);
 static USERS: PerCpuRef<WORDS> = PerCpuRef::over(WORDS);
 /// The same amount as in `HELD`, by an ordinary atomic: never too low.
 static TRUTH: AtomicU64 = AtomicU64::new(0);
+/// How often it was killed.
+static KILLED: AtomicU64 = AtomicU64::new(0);
 /// Whether what `USERS` stands for is gone.
 static IS_GONE: AtomicBool = AtomicBool::new(false);
 
@@ -179,17 +182,27 @@ fn hold() -> u64 {
             USERS.put();
             too_late += u64::from(IS_GONE.load(SeqCst));
             USERS.put();
+            USES.increment();
         }
     }
     too_late
 }
 
-static KILLED: AtomicU64 = AtomicU64::new(0);
+/// Until every other CPU has used it: then all of them have something to lose.
+fn wait_for_users() {
+    for cpu in machine::online().skip(1) {
+        let before = USES.on(cpu);
+        while USES.on(cpu) == before {
+            thread::yield_now();
+        }
+    }
+}
 
 /// Takes it away, and brings it back, many times; the last time it stays away.
 fn kill() -> u64 {
     let home = CpuMask::only(0);
     for round in 1..=KILLS {
+        wait_for_users();
         let killed = USERS.kill(&home);
         let is_killed = killed.is_ok() && USERS.drain().is_ok();
         IS_GONE.store(true, SeqCst);
