@@ -63,7 +63,8 @@ fn work(thread: usize) -> u64 {
         let Ok(mut object) = slab.allocate(Counted::new(thread as u64, round)) else {
             return wrong + 1;
         };
-        wrong += u64::from(!(&raw const *object).addr().is_multiple_of(64));
+        let address = core::hint::black_box((&raw const *object).addr());
+        wrong += u64::from(!address.is_multiple_of(64));
         object.mark += 1;
         // Nobody else has it: what was written is still there after a while.
         core::hint::black_box(&mut object);
