@@ -51,8 +51,8 @@ fn kernel_main(boot_info: &'static mut BootInfo) -> ! {
     // Before anything large: only now is memory above 4 GiB within reach.
     kernel_map::initialize(&memory, firmware::local_apic_address());
     first_chunk::build(topology, options);
-    first_chunk::check_no_write_was_lost();
     cpu::node::hand_over(topology);
+    first_chunk::check_no_write_was_lost();
     // SAFETY: 1. the first chunk was just built. 2. No other CPU runs yet.
     unsafe { cpu::gs::install(CpuId::BOOT) };
     // From here on per-CPU variables work, and a panic tells its CPU.

@@ -8,6 +8,7 @@ pub mod word;
 
 use core::arch::asm;
 use core::cell::UnsafeCell;
+use core::ops::Range;
 
 use percpu_core::CpuId;
 
@@ -37,6 +38,12 @@ impl<T> PerCpu<T> {
         // SAFETY: 1. address plus delta is this CPU's copy, which lives for ever. 2. Only this CPU uses it
         // (or T is Sync), and only as a shared reference.
         unsafe { &*self.at(delta) }
+    }
+
+    /// Where it lies in the template.
+    pub fn span(&self) -> Range<u64> {
+        let start = self.0.get() as u64;
+        start..start + size_of::<T>() as u64
     }
 
     /// The address of the copy in a unit whose delta is given.

@@ -18,7 +18,8 @@ const AREA: u64 = 0xffff_ff00_0000_0000;
 type Test = fn() -> Result<(), Failed>;
 
 pub fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 9] = [
+    let tests: [(&str, Test); 10] = [
+        ("embed::lies_low_if_there_is_no_room_above", low),
         ("page::keeps_every_page_on_its_cpus_node", nodes),
         ("page::ignores_the_size_of_the_dynamic_part", no_dynamic),
         ("page::without_memory_ends_the_boot", no_pages),
@@ -184,7 +185,9 @@ fn no_memory() -> Result<(), Failed> {
     let (transcript, chunk) = works_on(&machine)?;
     let said = transcript.find("percpu: no 100663296 bytes for group 1");
     check(said.is_some(), "it is told which group", &transcript)?;
-    let said = transcript.find("percpu: cpu 3: little memory on its node, ");
+    let said = transcript
+        .find("percpu: cpu 3: ")
+        .filter(|line| line.contains("pages of its unit are remote"));
     check(
         said.is_some(),
         "the last CPU's unit is partly remote",
@@ -192,6 +195,20 @@ fn no_memory() -> Result<(), Failed> {
     )?;
     fell_back("auto", -12, &transcript, &chunk)?;
     as_if_never_tried(&machine, &transcript)
+}
+
+/// Two units of 16 MiB, and less than 32 MiB above the first 16.
+fn low() -> Result<(), Failed> {
+    let machine = Machine {
+        nodes: vec![2],
+        memory: 48 * MIB,
+        ..with_append("percpu_reserve=14M first_chunk_only")
+    };
+    let (transcript, chunk) = works_on(&machine)?;
+    let lowest = chunk.cpus.iter().map(|cpu| cpu.phys).min();
+    let promise = format!("embedded, from below 16 MiB on: {lowest:x?}");
+    let is_low = lowest.is_some_and(|lowest| lowest < 16 * MIB);
+    check(is_low && chunk.builder.name == "embed", promise, &transcript)
 }
 
 /// It warns and goes on (M4).

@@ -14,11 +14,12 @@ pub use places::gs_bases;
 
 type Check = fn(&Case, &Witness) -> Result<(), Failed>;
 
-const CHECKS: [(&str, Check); 12] = [
+const CHECKS: [(&str, Check); 13] = [
     ("is_built_by_whom_it_should", builder),
     ("is_shaped_as_the_host_shapes_it", reports::shape),
     ("reports_the_line_that_linux_reports", reports::line),
     ("tells_which_cpus_have_no_memory", reports::memoryless),
+    ("tells_which_units_are_remote", reports::remote),
     ("accounts_for_every_frame", reports::frames),
     ("gives_back_what_the_host_finds_spare", reports::given_back),
     ("tells_which_cpus_are_online", reports::online),

@@ -16,6 +16,7 @@ pub fn trials() -> Vec<Trial> {
             "launcher::exits_with_the_ending_and_says_where_a_panic_was",
             panic_is_symbolised,
         ),
+        Trial::test("launcher::stores_what_the_kernel_built", facts_are_stored),
         Trial::test("launcher::takes_qemu_along_when_it_is_killed", killed),
     ]
 }
@@ -52,6 +53,24 @@ fn panic_is_symbolised() -> Result<(), Failed> {
     match symbolised.is_some_and(|(_, places)| places.contains(" at kernel/src/")) {
         true => Ok(()),
         false => Err(format!("a panic is said with functions and lines of kernel/src:\n{words}").into()),
+    }
+}
+
+/// The document has what the serial line says, and people are not shown it.
+fn facts_are_stored() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("facts.json");
+    let path = file.display().to_string();
+    let output = launcher(&["--append", "first_chunk_only", "--facts", &path])?.output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() || said.contains("facts: ") {
+        return Err(format!("success, and no lines for programs: {}\n{said}", output.status).into());
+    }
+    let facts: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
+    let units = facts["cpus"].as_array().map(Vec::len);
+    match (units, facts["builder"]["name"].as_str()) {
+        (Some(4), Some("embed")) => Ok(()),
+        _ => Err(format!("four units, embedded: {facts:#}").into()),
     }
 }
 

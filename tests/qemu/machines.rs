@@ -169,6 +169,12 @@ fn set_ups() -> Vec<Case> {
             },
         )
         .built_by("page", "asked for"),
+        // The smallest unit has a page more than is used.
+        Case::new(
+            "page_with_a_tail",
+            with_append("percpu_alloc=page percpu_reserve=0"),
+        )
+        .built_by("page", "asked for"),
         Case::new("a_static_part_over_2_mb", with_append("percpu_static=3M")),
         Case::new("too_far_apart", with_append("percpu_span_limit=64M")).built_by("page", refused),
         // The first node has memory and no CPU: only here all units lie there.

@@ -7,7 +7,7 @@ use selion_tests::FirstChunk;
 use crate::lab::{TIME_LIMIT, boot, check, check_ending, with_append};
 
 /// The default shape, and all that is said about a word.
-const NONSENSE: [(&str, &str); 15] = [
+const NONSENSE: [(&str, &str); 17] = [
     ("percpu_alloc=slab", "percpu: unknown allocator slab specified"),
     ("percpu_alloc", "options: Malformed early option 'percpu_alloc'"),
     (
@@ -60,8 +60,13 @@ const NONSENSE: [(&str, &str); 15] = [
     ),
     (
         "percpu_distance",
-        "options: percpu_distance without a value, ignored",
+        "options: percpu_distance needs a value, ignored",
     ),
+    (
+        "percpu_debug=1",
+        "options: percpu_debug takes no value, percpu_debug=1 ignored",
+    ),
+    ("percpu_colour", "options: unknown option percpu_colour, ignored"),
 ];
 
 pub fn trials() -> Vec<Trial> {
@@ -75,6 +80,8 @@ pub fn trials() -> Vec<Trial> {
         .chain([
             Trial::test("options::no_reserved_part_at_all", no_reserve),
             Trial::test("options::embed_by_name", embed),
+            Trial::test("options::a_line_that_is_too_long_is_cut_between_words", too_long),
+            Trial::test("options::a_dynamic_part_that_is_too_small_is_told", too_small),
             Trial::test("options::debug_shows_the_layout", layout),
         ])
         .collect()
@@ -123,6 +130,32 @@ fn embed() -> Result<(), Failed> {
         format!("embed, asked for, not {builder:?}"),
         &transcript,
     )
+}
+
+/// What fits of the last word would be another size.
+fn too_long() -> Result<(), Failed> {
+    const LIMIT: usize = 2048;
+    let (front, half) = (
+        format!("first_chunk_only {} percpu_reserve=64K ", run_qemu::facts::WORD),
+        " percpu_reserve=4096",
+    );
+    let filler = "x".repeat(LIMIT - front.len() - half.len());
+    let (transcript, chunk) = first_chunk_only(&with_append(&format!("{front}{filler}{half}000")))?;
+    let told = transcript.find("bytes are read: at most 2048, in UTF-8, and whole words");
+    check(told.is_some(), "told that it is cut", &transcript)?;
+    let size = chunk.sizes.reserved_size;
+    check(
+        size == 64 << 10,
+        format!("the last whole word's size, not {size}"),
+        &transcript,
+    )
+}
+
+fn too_small() -> Result<(), Failed> {
+    let (transcript, chunk) = first_chunk_only(&with_append("percpu_dynamic=4K"))?;
+    let line = "options: percpu_dynamic=4096 is less than Linux's least, 20480";
+    check(transcript.find(line).is_some(), format!("`{line}`"), &transcript)?;
+    check(chunk.sizes.dyn_size == 20480, "the least", &transcript)
 }
 
 /// Programs' static parts then lie in dynamic pages, and nothing is refused for it (R2).

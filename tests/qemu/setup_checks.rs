@@ -52,7 +52,10 @@ pub fn trials() -> Vec<Trial> {
 
 fn stops(machine: &Machine, condition: &str, layout: &str) -> Result<(), Failed> {
     let words = format!("percpu: failed to initialize, {condition}");
-    ends_with(machine, &[&words, layout.trim_end()])
+    ends_with(
+        machine,
+        &[&words, "percpu: cpu_possible_mask=0-", layout.trim_end()],
+    )
 }
 
 /// Ends by a panic, and these words are said.

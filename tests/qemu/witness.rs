@@ -35,10 +35,7 @@ pub struct Witness {
 impl Witness {
     /// How many pages of units lie on each node: unit by unit, as far as the facts tell it.
     pub fn pages_by_node(&self, topology: &Topology) -> Result<Vec<(u64, u64)>, Failed> {
-        let unit = match self.chunk.builder.name.as_str() {
-            "page" => self.chunk.sizes.unit_size,
-            _ => self.chunk.size_sum(),
-        };
+        let unit = self.chunk.kept_bytes();
         let node = |cpu: &Cpu| {
             topology
                 .node_of_address(cpu.phys)

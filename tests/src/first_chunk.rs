@@ -211,6 +211,14 @@ impl FirstChunk {
         Ok(chunk)
     }
 
+    /// Bytes of a unit that did not go back: of single pages, all.
+    pub fn kept_bytes(&self) -> u64 {
+        match self.builder.name.as_str() {
+            "page" => self.sizes.unit_size,
+            _ => self.size_sum(),
+        }
+    }
+
     /// Bytes of a unit that are used.
     pub fn size_sum(&self) -> u64 {
         self.sizes.static_size + self.sizes.reserved_size + self.sizes.dyn_size

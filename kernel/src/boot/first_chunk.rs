@@ -32,7 +32,7 @@ use parts::kernel_part;
 use stopwatch::Stopwatch;
 
 pub use address::{per_cpu_ptr_to_phys, percpu_address};
-pub use fill::check_no_write_was_lost;
+pub use fill::{check_no_write_was_lost, lose_a_write};
 pub use parts::{Part, kernel_dynamic_part, reserved_part, user_dynamic_part};
 
 /// Why a builder gave up, in Linux's numbers.
@@ -68,9 +68,6 @@ pub fn build(topology: &Topology, options: &Options) {
         };
         chunk
     });
-    if options.setup_test == "lost-write" {
-        fill::lose_a_write();
-    }
     accounting::balance(topology);
     chunk.report(topology, options);
     if options.facts {

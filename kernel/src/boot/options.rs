@@ -135,6 +135,9 @@ static OPTIONS: Once<Options> = Once::new();
 /// The options. Read, checked and complained about at the first call.
 pub fn options() -> &'static Options {
     OPTIONS.call_once(|| {
+        if let Some((read, said)) = line::cut() {
+            log!("options: {read} of {said} bytes are read: at most 2048, in UTF-8, and whole words");
+        }
         let mut options = DEFAULTS;
         command_line()
             .split_ascii_whitespace()
@@ -168,6 +171,7 @@ impl Options {
             "node_test" => self.node_test = value,
             "silent_cpu" => self.choose_silent_cpu(value),
             "cpu_patience" => number(&mut self.cpu_patience, name, value, size::LIMIT),
+            _ if SWITCHES.contains(&name) => log!("options: {name} takes no value, {name}={value} ignored"),
             // Words without our prefix may be init's.
             _ if name.starts_with("percpu_") => log!("options: unknown option {name}, ignored"),
             _ => {}
@@ -185,7 +189,8 @@ impl Options {
             "hang_test" => self.hang_test = true,
             "log_windows" => self.log_windows = true,
             "percpu_debug" => self.percpu_debug = true,
-            _ if word.starts_with("percpu_") => log!("options: {word} without a value, ignored"),
+            _ if VALUES.contains(&word) => log!("options: {word} needs a value, ignored"),
+            _ if word.starts_with("percpu_") => log!("options: unknown option {word}, ignored"),
             _ => {}
         }
     }
@@ -217,7 +222,14 @@ impl Options {
 
     /// The kernel's part must leave a page of the dynamic part to programs.
     fn check_parts(&mut self) {
-        self.percpu_dynamic = self.percpu_dynamic.max(percpu_core::DYNAMIC_EARLY_SIZE);
+        if self.percpu_dynamic < percpu_core::DYNAMIC_EARLY_SIZE {
+            let least = percpu_core::DYNAMIC_EARLY_SIZE;
+            log!(
+                "options: percpu_dynamic={} is less than Linux's least, {least}",
+                self.percpu_dynamic
+            );
+            self.percpu_dynamic = least;
+        }
         if self.percpu_kernel >= self.percpu_dynamic {
             log!(
                 "options: percpu_kernel={} leaves nothing of percpu_dynamic={}, default {}",
@@ -230,6 +242,29 @@ impl Options {
     }
 }
 
+/// Words that stand alone.
+const SWITCHES: [&str; 8] = [
+    "debug",
+    "facts",
+    "first_chunk_only",
+    "panic_test",
+    "triple_fault_test",
+    "hang_test",
+    "log_windows",
+    "percpu_debug",
+];
+/// Words that do not.
+const VALUES: [&str; 9] = [
+    "percpu_setup",
+    "percpu_distance",
+    "percpu_span_limit",
+    "percpu_static",
+    "percpu_reserve",
+    "percpu_dynamic",
+    "percpu_kernel",
+    "window_stride",
+    "cpu_patience",
+];
 const SETUPS: [(&str, Setup); 2] = [("x86", Setup::X86), ("generic", Setup::Generic)];
 const DISTANCES: [(&str, Distance); 2] = [("node", Distance::Node), ("slit", Distance::Slit)];
 

@@ -7,8 +7,8 @@ use x86_64::VirtAddr;
 use x86_64::instructions::tables::lidt;
 use x86_64::structures::DescriptorTablePointer;
 
-use super::firmware;
 use super::options::Options;
+use super::{firmware, first_chunk};
 use crate::cpu::node::{cpu_to_node, early_cpu_to_node};
 use crate::debug_exit::{self, Verdict};
 use crate::log;
@@ -43,8 +43,11 @@ pub fn ask_for_nodes_early(options: &Options) {
     }
 }
 
-/// The same, once each CPU has its own word.
+/// The same, once each CPU has its own word; and a write to a per-CPU variable that comes too late.
 pub fn ask_for_nodes_late(options: &Options) {
+    if options.setup_test == "lost-write" {
+        first_chunk::lose_a_write();
+    }
     match options.node_test {
         "nobody" => {
             let behind_all = CpuId::new(firmware::topology().cpu_count() as u16);

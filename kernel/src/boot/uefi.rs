@@ -17,13 +17,14 @@ const CONFIG: BootloaderConfig = {
     config.mappings.physical_memory = Some(Mapping::FixedAddress(PHYSICAL_OFFSET));
     config
 };
+const IA32_GS_BASE: u32 = 0xc000_0101;
 bootloader_api::entry_point!(enter, config = &CONFIG);
 
 fn enter(info: &'static mut BootInfo) -> ! {
     // SAFETY: 1. the stack in the image is used by one door only, and this is the one. 2. Interrupts are off
     // before the stack changes: firmware's handlers are not mapped any more. 3. CR4 and CR0 get what every
     // other CPU starts with, instead of what firmware liked: what long mode and paging need, and write
-    // protection.
+    // protection. 4. The GS base is 0 until the first chunk is there, as through the other door.
     unsafe {
         asm!(
             "cli",
@@ -32,11 +33,16 @@ fn enter(info: &'static mut BootInfo) -> ! {
             "mov cr4, rax",
             "mov eax, 0x80010011",
             "mov cr0, rax",
+            "mov ecx, {gs_base}",
+            "xor eax, eax",
+            "xor edx, edx",
+            "wrmsr",
             "lea rsp, [rip + boot_stack_top]",
             "xor ebp, ebp",
             "call {main}",
             "ud2",
             main = sym main,
+            gs_base = const IA32_GS_BASE,
             in("rdi") info,
             options(noreturn)
         )

@@ -6,6 +6,7 @@
 //! command line tells uses that come too early, or for a CPU that has no unit.
 
 use core::fmt;
+use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use percpu_core::{CpuId, MAX_CPUS, NodeId, Topology};
@@ -23,6 +24,11 @@ static IS_EARLY: AtomicBool = AtomicBool::new(true);
 
 per_cpu! {
     static NODE: AtomicU32 = AtomicU32::new(NO_NODE);
+}
+
+/// The word of each unit that [`hand_over`] writes, by its place in the template.
+pub fn word_of_units() -> Range<u64> {
+    NODE.span()
 }
 
 /// Fills the map with every possible CPU's node.

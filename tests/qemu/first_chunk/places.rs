@@ -14,6 +14,8 @@ use crate::witness::Witness;
 const PAGE: u64 = 4096;
 /// Where units of single pages lie: the entry of the PML4 below the kernel image's.
 pub const AREA: u64 = 0xffff_ff00_0000_0000;
+/// What old devices can reach.
+const OLD_DEVICES: u64 = 16 << 20;
 /// Where all physical memory is mapped.
 const PHYSICAL_MAP: u64 = 0xffff_8000_0000_0000;
 
@@ -45,6 +47,13 @@ pub fn placement(case: &Case, seen: &Witness) -> Result<(), Failed> {
         let gs_base = gs_base(seen, reported);
         let promise = format!("gs_base {gs_base:#x} for CPU {cpu}: unit base minus template start");
         check(gs_base == reported.gs_base, promise, &seen.transcript)?;
+        // These machines have room where old devices cannot reach.
+        let is_high = reported.phys >= OLD_DEVICES || case.builder == "page";
+        check(
+            is_high,
+            format!("CPU {cpu}'s unit lies above 16 MiB"),
+            &seen.transcript,
+        )?;
         let in_area = reported.unit_base >= AREA;
         let linear = reported.unit_base == PHYSICAL_MAP.wrapping_add(reported.phys);
         let promise = format!("CPU {cpu}'s unit lies where {} puts it", case.builder);
@@ -137,7 +146,7 @@ pub fn addresses(case: &Case, seen: &Witness) -> Result<(), Failed> {
     for told in &chunk.addresses {
         let owner = chunk.cpus.iter().find_map(|cpu| {
             let offset = told.address.checked_sub(cpu.unit_base)?;
-            (offset < chunk.size_sum()).then_some((cpu, offset))
+            (offset < chunk.kept_bytes()).then_some((cpu, offset))
         });
         let of_static = owner.filter(|(_, offset)| *offset < chunk.sizes.static_size);
         let static_of = of_static.map(|(cpu, _)| cpu.cpu);

@@ -66,6 +66,16 @@ pub fn shape(_: &Case, seen: &Witness) -> Result<(), Failed> {
 }
 
 pub fn line(case: &Case, seen: &Witness) -> Result<(), Failed> {
+    let nodes = topology(&seen.machine)?.node_count();
+    let first = format!(
+        "percpu: NR_CPUS:256 nr_cpumask_bits:256 nr_cpu_ids:{} nr_node_ids:{nodes}",
+        seen.machine.possible_cpus()
+    );
+    check(
+        seen.transcript.find(&first).is_some(),
+        format!("`{first}`"),
+        &seen.transcript,
+    )?;
     let info = plan(&seen.machine, &seen.chunk)?;
     let planned = match case.builder {
         "embed" => info.embed_report().to_string(),
@@ -96,6 +106,30 @@ pub fn memoryless(case: &Case, seen: &Witness) -> Result<(), Failed> {
     let lines = seen.transcript.lines.iter().map(|line| line.trim());
     let told: Vec<&str> = lines
         .filter(|line| line.contains("or node-local memory"))
+        .collect();
+    check(told == expected, format!("told: {expected:?}"), &seen.transcript)
+}
+
+/// Of every unit that does not lie where its CPU is, and of no other; the generic set-up expects nothing else.
+pub fn remote(_: &Case, seen: &Witness) -> Result<(), Failed> {
+    let all = seen.chunk.size_sum() / PAGE;
+    let is_told = seen.chunk.builder.setup == "x86";
+    let remote = seen
+        .chunk
+        .cpus
+        .iter()
+        .filter(|cpu| is_told && cpu.remote_pages > 0);
+    let expected: Vec<String> = remote
+        .map(|cpu| {
+            format!(
+                "percpu: cpu {}: {} of {all} pages of its unit are remote",
+                cpu.cpu, cpu.remote_pages
+            )
+        })
+        .collect();
+    let lines = seen.transcript.lines.iter().map(|line| line.trim());
+    let told: Vec<&str> = lines
+        .filter(|line| line.ends_with("pages of its unit are remote"))
         .collect();
     check(told == expected, format!("told: {expected:?}"), &seen.transcript)
 }

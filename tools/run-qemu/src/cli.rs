@@ -56,7 +56,7 @@ pub struct Options {
     maxcpus: Option<u32>,
 
     /// CPUs of each NUMA node, in order, and its memory if it is not to be an even share: 3+5, 2+0 (memory
-    /// only), 2:128M+2:0 (CPUs only) [default: 2+2]
+    /// only), 2:128M+2:0 (CPUs only); at most 64 nodes [default: 2+2]
     #[arg(long, value_name = "CPUS[:SIZE]+…")]
     nodes: Option<String>,
 
@@ -103,7 +103,8 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     time_limit: Option<u64>,
 
-    /// Print the QEMU command line and stop; nothing is built
+    /// Print the QEMU command line and stop; nothing is built, and the boot module (or disk) that it names is
+    /// made anew for each run, elsewhere
     #[arg(long)]
     pub dry_run: bool,
 

@@ -81,7 +81,8 @@ fn write_image(options: &ImageOptions) -> Result<Status> {
     Ok(Status::Ok)
 }
 
-/// What a person would type. The launcher itself adds a control channel, and starts the CPUs over it.
+/// What a person would type, with a boot module of their own. The launcher itself adds a control channel, and
+/// starts the CPUs over it.
 fn command_line(workspace: &Workspace, machine: &Machine) -> Result<String> {
     let qemu = Qemu::present(&workspace.target().join("qemu/root"))?;
     let boot = match machine.uefi {

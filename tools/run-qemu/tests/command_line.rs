@@ -61,7 +61,7 @@ fn shapes_that_no_machine_has_are_refused_with_the_way_out() {
     refused(&["--nodes", "2:3M+2"], "2 MiB");
     refused(
         &["--nodes", &vec!["1"; 129].join("+"), "--memory", "1G"],
-        "at most 128",
+        "at most 64",
     );
     refused(&["--maxcpus", "3"], "already has 4 CPUs");
     refused(&["--maxcpus", "256"], "255");

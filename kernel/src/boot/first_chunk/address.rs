@@ -47,7 +47,7 @@ impl FirstChunk {
     /// Which CPU's unit, and how far in it: a quick look at the borders of all units, then at each.
     fn place(&self, address: u64) -> Option<(CpuId, u64)> {
         let (lowest, highest) = self.info.lowest_and_highest()?;
-        let used = self.info.size_sum();
+        let used = self.frames_of_unit() * PAGE_SIZE;
         if address < self.unit(lowest) || address - self.unit(highest).min(address) >= used {
             return None;
         }
@@ -65,7 +65,7 @@ pub(super) fn borders(chunk: &FirstChunk, cpu: CpuId) -> [u64; 6] {
         Backing::Template => unit,
         _ => unit + info.static_size(),
     };
-    let end = unit + info.size_sum();
+    let end = unit + chunk.frames_of_unit() * PAGE_SIZE;
     [unit - 1, unit, static_end - 1, static_end, end - 1, end]
 }
 

@@ -96,7 +96,7 @@ fn allocate_groups(
     Ok(starts)
 }
 
-/// The generic set-up takes memory from anywhere, the nodes in order.
+/// The generic set-up takes memory from anywhere: of the first node, or of those nearest to it.
 fn node_of(founder: CpuId, topology: &Topology, options: &Options) -> NodeId {
     match options.percpu_setup {
         Setup::Generic => NodeId::FIRST,

@@ -9,6 +9,7 @@ use core::slice;
 use percpu_core::CpuId;
 
 use super::{Backing, FirstChunk, chunk, template};
+use crate::cpu::node;
 use crate::per_cpu;
 use crate::percpu::DELTA;
 
@@ -49,7 +50,8 @@ pub fn check_no_write_was_lost() {
     }
     let template = template::range();
     let bytes = (template.end - template.start) as usize;
-    let own = DELTA.at(0) as usize - template.start as usize;
+    // Written in every unit, as they must be.
+    let own = [DELTA.span(), node::word_of_units()];
     // SAFETY: both are mapped, of that size, and nobody writes them now: this is the only CPU that runs.
     let (now, then) = unsafe {
         let unit = chunk().unit(CpuId::BOOT) as *const u8;
@@ -58,8 +60,10 @@ pub fn check_no_write_was_lost() {
             slice::from_raw_parts(unit, bytes),
         )
     };
-    // Each unit's own delta differs.
-    let is_own = |at: usize| (own..own + size_of::<u64>()).contains(&at);
+    let is_own = |at: usize| {
+        let address = template.start + at as u64;
+        own.iter().any(|word| word.contains(&address))
+    };
     let lost = (0..bytes).find(|at| now[*at] != then[*at] && !is_own(*at));
     if let Some(lost) = lost {
         panic!(

@@ -51,12 +51,9 @@ impl FirstChunk {
     }
 
     fn report_remote_pages(&self, cpu: CpuId, topology: &Topology) {
-        match self.remote_pages(cpu, topology) {
-            0 => {}
-            remote if remote == self.info.size_sum() / PAGE_SIZE => {
-                log!("percpu: cpu {cpu}: no memory on its node, its unit is remote")
-            }
-            remote => log!("percpu: cpu {cpu}: little memory on its node, {remote} pages are remote"),
+        let (remote, all) = (self.remote_pages(cpu, topology), self.info.size_sum() / PAGE_SIZE);
+        if remote > 0 {
+            log!("percpu: cpu {cpu}: {remote} of {all} pages of its unit are remote");
         }
     }
 

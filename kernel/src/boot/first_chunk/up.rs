@@ -13,6 +13,12 @@ use crate::memory::{frame, physical_pointer};
 
 /// The chunk, whose unit needs no template.
 pub fn build(options: &Options) -> Result<FirstChunk, Errno> {
+    if options.percpu_static > 0 {
+        log!(
+            "percpu: percpu_static={} means nothing here: the template is the copy",
+            options.percpu_static
+        );
+    }
     let info = AllocInfo::build_up(options.percpu_dynamic).map_err(|error| {
         log!("percpu: {error}");
         INVALID

@@ -4,7 +4,7 @@ use percpu_core::PAGE_SIZE;
 
 const MIB: u64 = 1 << 20;
 
-/// A sensible upper limit: a unit this large still fits into every stride's window.
+/// A sensible upper limit: with more there would be no machine that has it for every CPU.
 const MAX_PART: u64 = 64 * MIB;
 
 /// What a number must be, beside being one.

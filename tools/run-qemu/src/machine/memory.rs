@@ -33,11 +33,15 @@ impl Machine {
             .filter(|left| unsaid > 0 || *left == 0);
         let left = left.ok_or_else(|| self.disagreement(said))?;
         let share = left.checked_div(unsaid).unwrap_or(0) / MEMORY_STEP * MEMORY_STEP;
-        let whole = nodes
+        let broken = nodes
             .iter()
-            .flatten()
-            .all(|bytes| bytes.is_multiple_of(MEMORY_STEP));
-        if !whole || !left.is_multiple_of(MEMORY_STEP) || unsaid > 0 && share == 0 {
+            .position(|bytes| bytes.is_some_and(|bytes| !bytes.is_multiple_of(MEMORY_STEP)));
+        if let Some(node) = broken {
+            return Err(Failure::usage(format!(
+                "node {node} has memory that is no multiple of 2 MiB: write whole steps, like 2:128M"
+            )));
+        }
+        if !left.is_multiple_of(MEMORY_STEP) || unsaid > 0 && share == 0 {
             return Err(Self::indivisible(left, unsaid));
         }
         let last = nodes.iter().rposition(Option::is_none);
@@ -52,7 +56,7 @@ impl Machine {
 
     fn disagreement(&self, said: u64) -> Failure {
         Failure::usage(format!(
-            "--nodes deals {} KiB of memory, --memory says {} KiB: drop one of the two or make them agree",
+            "--nodes deals {} KiB of memory, the machine has {} KiB (--memory, or its default): make them agree",
             said >> 10,
             self.memory >> 10
         ))

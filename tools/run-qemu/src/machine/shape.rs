@@ -8,8 +8,8 @@ use crate::status::{Failure, Result};
 pub const MOST_CPUS: u32 = 255;
 /// The highest id of an APIC that is not in x2APIC mode; the one above is everybody.
 const MOST_APIC_ID: u32 = 254;
-/// QEMU's own limit.
-const MOST_NODES: usize = 128;
+/// The kernel's limit (`percpu_core::MAX_NODES`); QEMU's own is 128.
+const MOST_NODES: usize = 64;
 
 /// What was said about a machine, as it was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -127,7 +127,7 @@ fn check(machine: &Machine) -> Result<()> {
     }
     if machine.nodes.len() > MOST_NODES {
         return Err(Failure::usage(format!(
-            "{} nodes asked for, but QEMU has at most {MOST_NODES}",
+            "{} nodes asked for, but the kernel knows at most {MOST_NODES}",
             machine.nodes.len()
         )));
     }
