@@ -123,7 +123,8 @@ proptest! {
     fn dead_handles_stay_dead(steps in prop::collection::vec((any::<bool>(), 0..3u32, any::<usize>()), 1..150)) {
         let mut records = [HandleRecord::default(); HANDLES];
         let (mut allocator, mut table) = (allocator(1000), HandleTable::new(&mut records));
-        let (mut live, mut dead): (Vec<(OwnerId, Handle)>, Vec<(OwnerId, Handle)>) = (Vec::new(), Vec::new());
+        let mut live: Vec<(OwnerId, Handle)> = Vec::new();
+        let mut dead = Vec::new();
         for (is_free, owner, seed) in steps {
             let owner = OwnerId(owner);
             if is_free && !live.is_empty() {
