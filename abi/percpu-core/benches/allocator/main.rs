@@ -77,7 +77,10 @@ fn run(options: Options) -> Result<(), Failure> {
     let chosen = names.into_iter().filter(|name| name.contains(&options.filter));
     if !options.is_bench {
         // Under `cargo test` it is enough that everything still runs.
-        return chosen.map(|name| Ok((workload::named(&name)?.work)())).collect();
+        for name in chosen {
+            (workload::named(&name)?.work)();
+        }
+        return Ok(());
     }
     let counter = options.counter.map_or_else(Counter::best, Ok)?;
     let nothing = counter.count(workload::NOTHING)?;

@@ -98,10 +98,11 @@ impl Report {
             .iter()
             .filter_map(|row| regression(row, known))
             .collect();
-        match worse.is_empty() {
-            true => Ok(println!("{} workloads, none above the baseline", self.rows.len())),
-            false => Err(worse.join("; ").into()),
+        if !worse.is_empty() {
+            return Err(worse.join("; ").into());
         }
+        println!("{} workloads, none above the baseline", self.rows.len());
+        Ok(())
     }
 }
 
