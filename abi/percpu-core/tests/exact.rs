@@ -3,7 +3,7 @@
 
 use ledger::{CHUNKS, Whole, allocator};
 use percpu_core::{
-    AllocateError, Area, AreaNeed, AreaOf, AreaRequest, Chunk, ChunkId, ChunkStorage, Hints, NoFit,
+    AllocateError, Area, AreaNeed, AreaOf, AreaRequest, Chunk, ChunkId, ChunkStorage, FreeRule, Hints, NoFit,
     PageRange, Part, Reach, Request,
 };
 use proptest::prelude::*;
@@ -174,4 +174,24 @@ fn a_populated_place_is_taken_when_frames_run_out() {
         .expect("it is live");
     assert_eq!(allocator.allocate(request(1024, Reach::AllPages)), Ok(hole));
     assert!(allocator.stats().chunks <= CHUNKS as u64);
+}
+
+/// With Linux's rule a full chunk learns nothing of frees in its second page (Z1). The first hole is too
+/// short, and the fit begins before the end of where it would have been.
+#[test]
+fn the_first_fit_is_taken() {
+    let (mut words, mut blocks) = ([0; ChunkStorage::words(2)], [Hints::default(); 2]);
+    let storage = ChunkStorage::split(&mut words, &mut blocks, 2).expect("enough");
+    let mut chunk = Chunk::new(storage, 2)
+        .expect("two pages")
+        .with_free_rule(FreeRule::Linux);
+    while chunk.allocate(need(8, 4), Reach::AllPages).is_ok() {}
+    for offset in [0, 16, 24, 32] {
+        chunk.free(4096 + offset).expect("it is taken");
+    }
+    let by_hints = chunk.allocate(need(16, 4), Reach::AllPages);
+    assert_eq!(by_hints, Err(NoFit::ByHints));
+    let area = chunk.allocate_exactly(need(16, 4), Reach::AllPages);
+    assert_eq!(area.map(|area| area.offset), Ok(4096 + 16));
+    assert_eq!(chunk.verify(), Ok(()));
 }
