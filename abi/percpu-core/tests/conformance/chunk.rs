@@ -114,7 +114,7 @@ fn run_random(chunk: &mut Chunk<'_>, row: &Value, shown: usize) -> Result<Value,
     let mut lcg = Lcg::new(number(row, "seed")?);
     let (mut hash, mut live, mut first) = (Fnv::new(), Vec::new(), Vec::new());
     let (mut succeeded, mut failed, mut frees, mut peak, mut too_low) = (0, 0, 0, 0, 0);
-    for _ in 0..number(row, "nr_ops")? {
+    for index in 0..number(row, "nr_ops")? {
         let result = if lcg.below(100) < alloc_pct || live.is_empty() {
             let offset = allocate(chunk, lcg.request(model)?);
             if offset < 0 {
@@ -129,6 +129,11 @@ fn run_random(chunk: &mut Chunk<'_>, row: &Value, shown: usize) -> Result<Value,
             let index = lcg.below(live.len() as u64) as usize;
             free(chunk, live.swap_remove(index))
         };
+        if index % 32 == 0 {
+            chunk
+                .verify()
+                .map_err(|damage| format!("operation {index}: {damage}"))?;
+        }
         peak = peak.max(live.len());
         too_low += u32::from((chunk.hints().contig as usize) < chunk.longest_free() / 4);
         hash.number(result);
