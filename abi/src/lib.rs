@@ -17,6 +17,7 @@ pub mod message;
 pub mod percpu;
 pub mod start;
 pub mod status;
+pub mod supervisor;
 pub mod syscall;
 pub mod window;
 
@@ -26,7 +27,7 @@ pub use status::Status;
 pub use syscall::{Call, Registers};
 
 /// The version of everything in this crate. It changes when an old program would be misunderstood.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// Bytes in a page and in a frame.
 pub const PAGE_SIZE: u64 = 4096;

@@ -1,11 +1,14 @@
 //! The percpu server's protocol: requests as messages, answers as messages, refusals by name.
 //!
 //! A request's label is its number and its words are its arguments, in the order of the fields; words that a
-//! request does not use must be zero. An answer's label is 0, or the number of a [`PercpuError`], whose
+//! request does not use must be zero; the last one of a request that changes something is its number. An answer's label is 0, or the number of a [`PercpuError`], whose
 //! causes are in the words. All sizes are in bytes of *one* unit, all page numbers are of one unit: the same
 //! offsets hold on every CPU.
 
 mod answer;
+pub mod batch;
+pub mod ledger;
+pub mod map;
 mod refusal;
 mod request;
 
@@ -14,10 +17,16 @@ use crate::{Handle, window};
 
 pub use answer::{Geometry, Grant, Stats};
 pub use refusal::PercpuError;
-pub use request::{Populate, Request, number};
+pub use request::{Name, Numbered, Populate, Request, name_of_words, name_words, number};
 
 /// Version of this protocol, for [`Request::Hello`].
-pub const PROTOCOL_VERSION: u64 = 1;
+pub const PROTOCOL_VERSION: u64 = 2;
+
+/// Which word of a message holds the number of a request that changes something.
+pub const NUMBER_WORD: usize = 5;
+
+/// The largest number of a request.
+pub const MAX_REQUEST_NUMBER: u64 = (1 << 40) - 1;
 
 /// The badge of the one privileged client: init.
 pub const INIT_BADGE: u64 = 1;
@@ -25,7 +34,7 @@ pub const INIT_BADGE: u64 = 1;
 /// A region's name: an index and the generation that it has as long as this region lives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct RegionId {
-    /// Place in the client's list.
+    /// Place in the server's list.
     pub index: u32,
     /// Changes when the region is destroyed.
     pub generation: u32,

@@ -32,6 +32,8 @@ pub struct StartInfo {
     pub console: Handle,
     /// The percpu server's endpoint, badged for this program (with `RECEIVE` in the server itself).
     pub percpu: Handle,
+    /// init's endpoint for programs that start others, badged for this program.
+    pub supervisor: Handle,
     /// Pages per unit that the percpu server will give this program at most.
     pub quota_pages: u64,
     /// Bytes of the program's name.
@@ -65,6 +67,10 @@ pub struct Handover {
     pub stride: u64,
     /// Length of the boot module in bytes.
     pub module_bytes: u64,
+    /// For the percpu server: a process without threads, whose account pays for its pools.
+    pub pool: Handle,
+    /// For the percpu server: memory that outlives it; see [`crate::percpu::ledger`].
+    pub ledger: Handle,
 }
 
 /// Why a start page was refused.
@@ -84,7 +90,7 @@ impl StartInfo {
     pub fn encode(&self) -> [u64; START_WORDS] {
         let h = &self.handover;
         let mut words = [0; START_WORDS];
-        words[..18].copy_from_slice(&[
+        words[..21].copy_from_slice(&[
             MAGIC,
             u64::from(ABI_VERSION),
             self.process.0,
@@ -103,6 +109,9 @@ impl StartInfo {
             h.nodes,
             h.stride,
             h.module_bytes,
+            self.supervisor.0,
+            h.pool.0,
+            h.ledger.0,
         ]);
         words
     }
@@ -132,11 +141,14 @@ impl StartInfo {
             nodes: words[15],
             stride: words[16],
             module_bytes: words[17],
+            pool: Handle(words[19]),
+            ledger: Handle(words[20]),
         };
         Ok(StartInfo {
             process: Handle(words[2]),
             console: Handle(words[3]),
             percpu: Handle(words[4]),
+            supervisor: Handle(words[18]),
             quota_pages: words[5],
             name_bytes: words[6],
             argument_bytes: words[7],

@@ -66,6 +66,8 @@ statuses! {
     NotOnline = 18,
     /// The kernel's heap has no room for the object.
     HeapExhausted = 19,
+    /// The notification is bound to an endpoint: its bits arrive there.
+    Bound = 20,
     /// All per-CPU words that the kernel has for endpoints are taken. Word 0: how many there are.
     EndpointsExhausted = 24,
 }

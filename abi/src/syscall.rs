@@ -8,7 +8,7 @@ mod records;
 
 use crate::{Handle, Message, Received};
 
-pub use records::{CpuMask, End, Placement, access};
+pub use records::{CpuMask, End, MemoryKind, Moment, Placement, access};
 
 /// Argument and result words, in this order: `rdi rsi rdx r10 r8 r9 r12 r13 r14`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -100,6 +100,17 @@ calls! {
     Reply = 4,
     /// `[]` → `[endpoint]` with all rights and badge 0. `EndpointsExhausted`.
     EndpointCreate = 8,
+    /// `[]` → `[notification]` with all rights.
+    NotificationCreate = 9,
+    /// `[notification: SEND, bits]` → `[]`: sets bits; never waits. `BadArgument` without any.
+    NotificationSignal = 10,
+    /// `[notification: RECEIVE]` → `[bits]`: waits until some are set, and takes them all. `Bound`.
+    NotificationWait = 11,
+    /// `[notification: RECEIVE]` → `[bits]`: takes them all, 0 when none is set. `Bound`.
+    NotificationCollect = 12,
+    /// `[notification: RECEIVE, endpoint: RECEIVE]` → `[]`: from now on its bits go to receivers at the endpoint, as
+    /// a message with [`NOTIFICATION_BADGE`] and the bits as its label, before any call. `Bound`.
+    NotificationBind = 13,
     /// `[frames, name, name]` → `[process, window]`: an empty process that may own `frames` frames, taken from
     /// the caller's account, with a name of up to 16 bytes (zero padded) for reports. `AccountExhausted`,
     /// `BadArgument` (zero frames).
@@ -113,6 +124,10 @@ calls! {
     Wait = 19,
     /// `[code]`: ends the caller's own process.
     ProcessExit = 20,
+    /// `[process or window: READ, notification: SEND, bits]` → `[]`: signals the bits when the process has ended
+    /// and all memory that was mapped there is back; at once when it is by now. `BadArgument` without bits,
+    /// `TableFull`.
+    DeathNotice = 21,
     /// `[process: MANAGE, entry, stack, argument, cpu]` → `[thread]`: starts a thread at `entry` with
     /// `rsp = stack` and `rdi = argument`, on CPU `cpu` only or on any ([`ANY_CPU`]). `BadAddress`,
     /// `NotOnline`, `ProcessEnded`.
@@ -133,22 +148,36 @@ calls! {
     MemoryMap = 33,
     /// `[process: MANAGE, address, pages]` → `[]`: `NotMapped` when any page of the range is not.
     MemoryUnmap = 34,
+    /// `[memory: READ]` → `[id, pages, kind, pages in windows]`: a number that no other memory object has or had,
+    /// its pages (of each CPU), a [`MemoryKind`].
+    MemoryQuery = 35,
     /// `[window: MANAGE, memory: MANAGE, window page, memory page, pages, tag, note]` → `[]`: maps pages of
     /// per-CPU memory at the same place in all units, CPU c's frames in unit c, cleared; remembers the tag
     /// for the range and the note for the window. `PageInUse`, `AlreadyMapped`, `BadArgument`,
     /// `AccountExhausted`.
     WindowMap = 40,
-    /// `[window: MANAGE, window page, pages, note]` → `[]`: takes pages away from all units and waits until
-    /// no CPU can reach them. `NotMapped`.
+    /// `[window: MANAGE, window page, pages, note]` → `[pages taken away]`: takes whatever is mapped at these
+    /// pages away from all units and waits until no CPU can reach it. `NotMapped` when nothing is.
     WindowUnmap = 41,
     /// `[window: WRITE, byte offset, source address, bytes]` → `[]`: copies at most a page of the caller's
     /// memory to the same offset of every unit. `NotMapped`, `BadAddress`, `BadArgument`.
     WindowFill = 42,
-    /// `[window: READ, start page]` → `[first page, pages, tag, note]`: the first mapped range at or behind
-    /// `start page`. `NotMapped` when there is none.
+    /// `[window: READ, start page]` → `[first page, pages, tag, note, memory id, memory page]`: the first mapped
+    /// range at or behind `start page`. `NotMapped` when there is none. Word 0: the note.
     WindowQuery = 43,
+    /// `[window: MANAGE, list address, entries, tag, note]` → `[]`: what `WindowMap` does, for up to
+    /// [`MAX_WINDOW_LIST`] ranges at once, all or none; an entry is the four words `[memory: MANAGE, window page,
+    /// memory page, pages]`. `BadAddress`, and the refusals of `WindowMap`.
+    WindowMapList = 44,
+    /// `[window: MANAGE, note]` → `[]`: sets the note alone.
+    WindowNote = 45,
+    /// `[window: MANAGE, page]` → `[memory]` with all rights: what is mapped at a page. `NotMapped`.
+    WindowMemory = 46,
+    /// `[window: READ, page]` → `[mask × 4]`: the CPUs in whose units this page has a frame. `NotMapped`.
+    WindowPopulated = 47,
     /// `[process: MANAGE, capability: GRANT, rights, badge]` → `[handle in that process]`: copies a capability
-    /// with at most `rights`. A badge other than 0 can be given only to an endpoint that has none.
+    /// with at most `rights`. A badge other than 0 can be given only to an endpoint that has none;
+    /// [`NOTIFICATION_BADGE`] to nobody.
     CapabilityGrant = 48,
     /// `[capability]` → `[]`.
     CapabilityDrop = 49,
@@ -156,13 +185,22 @@ calls! {
     ConsoleWrite = 56,
     /// `[machine: MANAGE, verdict]`: ends the run: 0 all checks done, 1 a check failed.
     MachineExit = 57,
+    /// `[process: MANAGE, calls, moment]` → `[]`: for tests: ends the process at its call with this number from now
+    /// on (the next is 1), see [`Moment`]; 0 calls take it back. `BadArgument`.
+    DebugEndAt = 58,
 }
+
+/// The badge of bits of a notification among messages; no capability is ever given it.
+pub const NOTIFICATION_BADGE: u64 = u64::MAX;
 
 /// For [`Call::ThreadCreate`]: no particular CPU.
 pub const ANY_CPU: u64 = u64::MAX;
 
 /// Most frames of one memory object (per-CPU memory: pages × possible CPUs).
 pub const MAX_MEMORY_PAGES: u64 = 1 << 16;
+
+/// Most entries of one [`Call::WindowMapList`].
+pub const MAX_WINDOW_LIST: u64 = 128;
 
 /// Longest text of one [`Call::ConsoleWrite`].
 pub const MAX_CONSOLE_BYTES: u64 = 512;

@@ -3,7 +3,7 @@
 //! A line that has to change here is a change of the contract. Numbers are never used again for something
 //! else, so a line may be added, and none may be altered. The percpu server's are in `percpu_numbers.rs`.
 
-use abi::syscall::{CpuMask, End, Placement, access};
+use abi::syscall::{CpuMask, End, MemoryKind, Placement, access};
 use abi::window::{self, header};
 use abi::{Call, Handle, Message, Registers, Rights, Status, message, start, syscall};
 
@@ -16,11 +16,17 @@ fn calls() {
         (Call::Receive, 3),
         (Call::Reply, 4),
         (Call::EndpointCreate, 8),
+        (Call::NotificationCreate, 9),
+        (Call::NotificationSignal, 10),
+        (Call::NotificationWait, 11),
+        (Call::NotificationCollect, 12),
+        (Call::NotificationBind, 13),
         (Call::ProcessCreate, 16),
         (Call::ProcessStats, 17),
         (Call::ProcessEnd, 18),
         (Call::Wait, 19),
         (Call::ProcessExit, 20),
+        (Call::DeathNotice, 21),
         (Call::ThreadCreate, 24),
         (Call::ThreadExit, 25),
         (Call::ThreadYield, 26),
@@ -28,14 +34,20 @@ fn calls() {
         (Call::MemoryCreate, 32),
         (Call::MemoryMap, 33),
         (Call::MemoryUnmap, 34),
+        (Call::MemoryQuery, 35),
         (Call::WindowMap, 40),
         (Call::WindowUnmap, 41),
         (Call::WindowFill, 42),
         (Call::WindowQuery, 43),
+        (Call::WindowMapList, 44),
+        (Call::WindowNote, 45),
+        (Call::WindowMemory, 46),
+        (Call::WindowPopulated, 47),
         (Call::CapabilityGrant, 48),
         (Call::CapabilityDrop, 49),
         (Call::ConsoleWrite, 56),
         (Call::MachineExit, 57),
+        (Call::DebugEndAt, 58),
     ];
     let listed: Vec<(Call, u64)> = Call::ALL.iter().map(|call| (*call, *call as u64)).collect();
     assert_eq!(listed, golden);
@@ -64,6 +76,7 @@ fn statuses() {
         (Status::PageInUse, 17),
         (Status::NotOnline, 18),
         (Status::HeapExhausted, 19),
+        (Status::Bound, 20),
         (Status::EndpointsExhausted, 24),
     ];
     let listed: Vec<(Status, u64)> = Status::ALL
@@ -75,13 +88,15 @@ fn statuses() {
 
 #[test]
 fn limits() {
-    assert_eq!(abi::ABI_VERSION, 1);
+    assert_eq!(abi::ABI_VERSION, 2);
     assert_eq!(abi::PAGE_SIZE, 4096);
     assert_eq!(abi::MAX_CPUS, 256);
     assert_eq!(message::MESSAGE_WORDS, 6);
+    assert_eq!(syscall::NOTIFICATION_BADGE, 0xffff_ffff_ffff_ffff);
     assert_eq!(syscall::ANY_CPU, 0xffff_ffff_ffff_ffff);
     assert_eq!(syscall::MAX_MEMORY_PAGES, 65_536);
     assert_eq!(syscall::MAX_CONSOLE_BYTES, 512);
+    assert_eq!(syscall::MAX_WINDOW_LIST, 128);
     assert_eq!([access::READ, access::WRITE, access::EXECUTE], [0, 1, 2]);
 }
 
@@ -121,6 +136,14 @@ fn register_order() {
 fn call_records() {
     assert_eq!(Placement::Anywhere.encode(), u64::MAX);
     assert_eq!(Placement::PerCpu.encode(), u64::MAX - 1);
+    assert_eq!(Placement::PerCpuOnTouch.encode(), u64::MAX - 2);
+    let kinds = [
+        MemoryKind::Plain,
+        MemoryKind::PerCpu,
+        MemoryKind::PerCpuOnTouch,
+        MemoryKind::FirstChunk,
+    ];
+    assert_eq!(kinds.map(|kind| kind as u64), [0, 1, 2, 3]);
     assert_eq!(Placement::Node(7).encode(), 7);
     assert_eq!(End::Exited(7).encode(), [0, 7, 0, 0]);
     let fault = End::Faulted {
@@ -130,6 +153,11 @@ fn call_records() {
     };
     assert_eq!(fault.encode(), [1, 14, 2, 3]);
     assert_eq!(End::Killed.encode(), [2, 0, 0, 0]);
+    assert_eq!(
+        [syscall::Moment::Before as u64, syscall::Moment::After as u64],
+        [0, 1]
+    );
+    assert_eq!(syscall::Moment::from_word(2), None);
     assert_eq!(CpuMask::only(65).0, [0, 2, 0, 0]);
 }
 
@@ -161,11 +189,11 @@ fn start_page() {
     assert_eq!((start::START_WORDS, start::NAME_OFFSET), (24, 192));
     assert_eq!((start::NAME_BYTES, start::ARGUMENT_OFFSET), (32, 224));
     assert_eq!(start::ARGUMENT_BYTES, 1024);
-    let words: [u64; 16] = core::array::from_fn(|index| index as u64 + 2);
+    let words: [u64; 19] = core::array::from_fn(|index| index as u64 + 2);
     let mut page = [0; start::START_WORDS];
     page[0] = 0x6e6f_696c_6573;
-    page[1] = 1;
-    page[2..18].copy_from_slice(&words);
+    page[1] = 2;
+    page[2..21].copy_from_slice(&words);
     let info = start::StartInfo::decode(&page).unwrap();
     let h = info.handover;
     let fields = [
@@ -185,6 +213,9 @@ fn start_page() {
         h.nodes,
         h.stride,
         h.module_bytes,
+        info.supervisor.0,
+        h.pool.0,
+        h.ledger.0,
     ];
     assert_eq!(fields, words);
 }

@@ -10,12 +10,18 @@ fn percpu_requests() {
         number::RESERVE,
         number::CREATE,
         number::POPULATE,
+        number::DEPOPULATE,
         number::DESTROY,
         number::STATS,
+        number::BATCH,
+        number::MAP,
+        number::POPULATED,
         number::ATTACH,
+        number::SET_QUOTA,
+        number::DRAIN,
     ];
-    assert_eq!(numbers, [1, 2, 3, 4, 6, 7, 16]);
-    assert_eq!((percpu::PROTOCOL_VERSION, percpu::INIT_BADGE), (1, 1));
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 16, 17, 18]);
+    assert_eq!((percpu::PROTOCOL_VERSION, percpu::INIT_BADGE), (2, 1));
     let region = RegionId {
         index: 2,
         generation: 3,
@@ -28,6 +34,17 @@ fn percpu_requests() {
     };
     let words = [4096, 1, 0x6867_6665_6463_6261, 0x69, 0, 0];
     assert_eq!(create.encode(), Message::new(3, words));
+    assert_eq!(
+        (percpu::NUMBER_WORD, percpu::MAX_REQUEST_NUMBER),
+        (5, 0xff_ffff_ffff)
+    );
+    assert_eq!(create.numbered(7).words[5], 7);
+    let modes = [
+        percpu::Populate::None,
+        percpu::Populate::All,
+        percpu::Populate::OnTouch,
+    ];
+    assert_eq!(modes.map(|mode| mode as u64), [0, 1, 2]);
     assert_eq!(percpu::unit_pages(2 << 20), 511);
 }
 
@@ -84,7 +101,94 @@ fn percpu_refusals() {
         NotAttached,
         ServerFull(1),
         Kernel(1),
+        NotYours,
+        StaleRequest(1),
+        BadBuffer(1),
     ];
     let labels: Vec<u64> = golden.iter().map(|refusal| refusal.encode().label).collect();
-    assert_eq!(labels, (1..=16).collect::<Vec<u64>>());
+    assert_eq!(labels, (1..=19).collect::<Vec<u64>>());
+}
+
+#[test]
+fn supervisor_requests() {
+    use abi::supervisor::Request::*;
+    let golden = [
+        (Launch([1, 2, 3]), 1, [1, 2, 3, 0, 0, 0]),
+        (ArmServer([1, 2]), 2, [1, 2, 0, 0, 0, 0]),
+        (ArmNextServer([1, 2]), 3, [1, 2, 0, 0, 0, 0]),
+        (Restarts, 4, [0; 6]),
+        (SetQuota(1), 5, [1, 0, 0, 0, 0, 0]),
+        (Drain, 6, [0; 6]),
+        (EndServer, 7, [0; 6]),
+    ];
+    for (request, label, words) in golden {
+        let message = Message::new(label, words);
+        assert_eq!(request.encode(), message);
+        assert_eq!(abi::supervisor::Request::decode(&message), Some(request));
+        let mut extra = message;
+        extra.words[5] = 1;
+        assert_eq!(abi::supervisor::Request::decode(&extra), None);
+    }
+    assert_eq!(abi::supervisor::Request::decode(&Message::new(8, [0; 6])), None);
+    assert_eq!(abi::supervisor::REFUSED, 1);
+}
+
+/// Shared memory: places of words, and what they come to.
+#[test]
+fn percpu_memory() {
+    use percpu::{batch, ledger, map};
+    assert_eq!(
+        (batch::ENTRY_WORDS, batch::MOST_ENTRIES, batch::ANSWER_WORD),
+        (16, 128, 8)
+    );
+    assert_eq!((batch::TO_DO, batch::ANSWERED), (0, 1));
+    let message = Message::new(1, [2, 3, 4, 5, 6, 7]);
+    let mut entry = batch::entry(&message);
+    assert_eq!(entry, [0, 1, 2, 3, 4, 5, 6, 7, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(
+        (batch::request(&entry), batch::answer(&entry)),
+        (Some(message), None)
+    );
+    entry[0] = batch::ANSWERED;
+    entry[8..15].copy_from_slice(&[1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(
+        (batch::request(&entry), batch::answer(&entry)),
+        (None, Some(message))
+    );
+    assert_eq!((map::HEAD_WORDS, map::ENTRY_WORDS, map::MOST_PAGES), (32, 8, 64));
+    let entry = map::Entry::decode(&[1, 2, 3, 4, 5, 6, 7, 8]);
+    let fields = [
+        entry.badge,
+        entry.region,
+        entry.first,
+        entry.pages,
+        entry.kind,
+        entry.held,
+    ];
+    assert_eq!((fields, entry.name), ([1, 2, 3, 4, 5, 6], [7, 8]));
+    assert_eq!(entry.encode(), [1, 2, 3, 4, 5, 6, 7, 8]);
+    let kinds = [
+        map::Kind::Static,
+        map::Kind::Reserved,
+        map::Kind::Dynamic,
+        map::Kind::OnTouch,
+    ];
+    assert_eq!(kinds.map(|kind| kind as u64), [0, 1, 2, 3]);
+    assert!(
+        (0..5).all(|word| map::Kind::from_word(word).map(|kind| kind as u64) == (word < 4).then_some(word))
+    );
+    assert_eq!(
+        (ledger::PAGES, ledger::MOST_WINDOWS, ledger::ROSTER_WORDS),
+        (259, 63, 127)
+    );
+    let windows = [1, 2].map(|badge| ledger::Window {
+        badge,
+        window: abi::Handle(badge + 10),
+    });
+    let mut words = [9; ledger::ROSTER_WORDS];
+    ledger::write_roster(&mut words, windows.into_iter());
+    assert_eq!(words[..6], [2, 1, 11, 2, 12, 0]);
+    assert!(ledger::roster(&words).eq(windows));
+    words[0] = u64::MAX;
+    assert_eq!(ledger::roster(&words).count(), 63);
 }

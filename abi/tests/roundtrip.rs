@@ -1,6 +1,8 @@
 //! Every record comes back as it was sent, and no words from outside can do more than be refused.
 
-use abi::percpu::{Geometry, Grant, PercpuError, Populate, RegionId, Request, Stats};
+use abi::percpu::{
+    Geometry, Grant, MAX_REQUEST_NUMBER, Numbered, PercpuError, Populate, RegionId, Request, Stats,
+};
 use abi::start::{Handover, START_WORDS, StartError, StartInfo};
 use abi::syscall::{CpuMask, End, Placement};
 use abi::{Call, Handle, Message, Registers, Rights, Status};
@@ -40,10 +42,10 @@ fn name() -> impl Strategy<Value = [u8; 16]> {
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    let populate = prop_oneof![Just(Populate::None), Just(Populate::All)];
+    let populate = prop_oneof![Just(Populate::None), Just(Populate::All), Just(Populate::OnTouch)];
     prop_oneof![
         word().prop_map(|version| Request::Hello { version }),
-        (word(), word()).prop_map(|(bytes, align)| Request::Reserve { bytes, align }),
+        (word(), word(), name()).prop_map(|(bytes, align, name)| Request::Reserve { bytes, align, name }),
         (word(), populate, name()).prop_map(|(unit_bytes, populate, name)| Request::Create {
             unit_bytes,
             populate,
@@ -54,7 +56,17 @@ fn request() -> impl Strategy<Value = Request> {
             page,
             count
         }),
+        (region(), word(), word()).prop_map(|(region, page, count)| Request::Depopulate {
+            region,
+            page,
+            count
+        }),
         region().prop_map(|region| Request::Destroy { region }),
+        word().prop_map(|entries| Request::Batch { entries }),
+        Just(Request::Map),
+        (region(), word()).prop_map(|(region, page)| Request::Populated { region, page }),
+        (word(), word()).prop_map(|(badge, quota_pages)| Request::SetQuota { badge, quota_pages }),
+        Just(Request::Drain),
         Just(Request::Stats),
         (word(), word(), word()).prop_map(|(badge, quota_pages, static_pages)| Request::Attach {
             badge,
@@ -62,6 +74,12 @@ fn request() -> impl Strategy<Value = Request> {
             static_pages
         }),
     ]
+}
+
+/// With a capability if it takes one.
+fn sendable(request: &Request, number: u64) -> Message {
+    let capability = Handle(u64::from(request.takes_capability()));
+    request.numbered(number).with_capability(capability)
 }
 
 fn refusal() -> impl Strategy<Value = PercpuError> {
@@ -81,6 +99,9 @@ fn refusal() -> impl Strategy<Value = PercpuError> {
         word().prop_map(BadRange),
         Just(NotPermitted),
         Just(NotAttached),
+        Just(NotYours),
+        word().prop_map(StaleRequest),
+        word().prop_map(BadBuffer),
         word().prop_map(ServerFull),
         word().prop_map(Kernel),
     ]
@@ -88,31 +109,40 @@ fn refusal() -> impl Strategy<Value = PercpuError> {
 
 proptest! {
     #[test]
-    fn requests_come_back(request in request()) {
-        let mut message = request.encode();
-        if matches!(request, Request::Attach { .. }) {
-            message = message.with_capability(Handle(1));
-        }
-        prop_assert_eq!(Request::decode(&message), Ok(request));
+    fn requests_come_back(request in request(), number in 1..=MAX_REQUEST_NUMBER) {
+        let number = if request.is_change() { number } else { 0 };
+        let message = sendable(&request, number);
+        prop_assert_eq!(Request::decode(&message), Ok(Numbered { request, number }));
+    }
+
+    /// A request that changes something has a number, no other has.
+    #[test]
+    fn numbers_are_checked(request in request(), number in prop_oneof![Just(0), MAX_REQUEST_NUMBER + 1..]) {
+        let decoded = Request::decode(&sendable(&request, number));
+        let expected = match request.is_change() {
+            true => Err(PercpuError::Malformed(5)),
+            false if number == 0 => Ok(Numbered { request, number }),
+            false => Err(PercpuError::Malformed(5)),
+        };
+        prop_assert_eq!(decoded, expected);
     }
 
     /// What is read as a request is that request: nothing in the message was ignored.
     #[test]
     fn garbage_is_no_request_or_a_whole_one(message in message()) {
-        if let Ok(request) = Request::decode(&message) {
-            prop_assert_eq!(request.encode().with_capability(message.capability), message);
+        if let Ok(Numbered { request, number }) = Request::decode(&message) {
+            prop_assert_eq!(request.numbered(number).with_capability(message.capability), message);
         }
     }
 
     #[test]
     fn one_bad_word_is_named(request in request(), at in 0..6usize, bad in 1..u64::MAX) {
-        let mut message = request.encode();
-        message.capability = Handle(u64::from(matches!(request, Request::Attach { .. })));
+        let mut message = sendable(&request, u64::from(request.is_change()));
         message.words[at] ^= bad;
         match Request::decode(&message) {
             Err(PercpuError::Malformed(index)) => prop_assert!(index <= at as u64),
             Err(other) => prop_assert!(false, "{:?}", other),
-            Ok(other) => prop_assert_ne!(other, request),
+            Ok(other) => prop_assert_ne!(other, Numbered { request, number: u64::from(request.is_change()) }),
         }
     }
 
@@ -145,15 +175,16 @@ proptest! {
     }
 
     #[test]
-    fn the_start_page_comes_back(words in prop::array::uniform16(word()), name in 0..=32u64, argument in 0..=1024u64) {
+    fn the_start_page_comes_back(words in prop::array::uniform17(word()), name in 0..=32u64, argument in 0..=1024u64) {
         let w = |index: usize| words[index];
         let handover = Handover {
             machine: Handle(w(0)), reserved: Handle(w(1)), reserved_pages: w(2), dynamic: Handle(w(3)),
             dynamic_pages: w(4), possible_cpus: w(5), online_cpus: w(6), nodes: w(7), stride: w(8),
-            module_bytes: w(9),
+            module_bytes: w(9), pool: Handle(w(14)), ledger: Handle(w(15)),
         };
         let info = StartInfo {
             process: Handle(w(10)), console: Handle(w(11)), percpu: Handle(w(12)), quota_pages: w(13),
+            supervisor: Handle(w(16)),
             name_bytes: name, argument_bytes: argument, handover,
         };
         prop_assert_eq!(StartInfo::decode(&info.encode()), Ok(info));
@@ -209,7 +240,7 @@ fn start_pages_of_another_version_or_with_long_texts_are_refused() {
         words[at] = value;
         StartInfo::decode(&words)
     };
-    assert_eq!(with(1, 2), Err(StartError::VersionMismatch(2)));
+    assert_eq!(with(1, 1), Err(StartError::VersionMismatch(1)));
     assert_eq!(with(6, 33), Err(StartError::BadLength));
     assert_eq!(with(7, u64::MAX), Err(StartError::BadLength));
 }
@@ -222,7 +253,7 @@ fn an_attachment_needs_a_window_and_nothing_else_takes_one() {
         static_pages: 0,
     };
     let refused = Err(PercpuError::Malformed(6));
-    assert_eq!(Request::decode(&attach.encode()), refused);
+    assert_eq!(Request::decode(&attach.numbered(1)), refused);
     let with_window = Request::Stats.encode().with_capability(Handle(5));
     assert_eq!(Request::decode(&with_window), refused);
 }

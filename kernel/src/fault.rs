@@ -13,6 +13,19 @@ use crate::schedule;
 /// Most return addresses in a report.
 const MAX_DEPTH: usize = 8;
 const PAGE_FAULT: u64 = 14;
+/// In the error code of a page fault: the page is mapped.
+const PRESENT: u64 = 1;
+
+/// An exception of the running thread: the first touch of a page goes on, everything else ends its process.
+pub fn handle(mut current: Running) {
+    let frame = &current.context().frame;
+    let is_missing = frame.vector == PAGE_FAULT && frame.error & PRESENT == 0;
+    let space = current.process().space().filter(|_| is_missing);
+    if space.is_some_and(|space| space.touch(cpu::fault_address())) {
+        return schedule::go_on(current);
+    }
+    end(current);
+}
 
 /// Reports the exception of the running thread, and ends its process.
 pub fn end(mut current: Running) {

@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 use abi::{Handle, Registers, Rights, Status};
 
 use crate::cpu;
-use crate::object::endpoint::Call;
+use crate::object::endpoint::{Call, Met};
 use crate::object::{Capability, Endpoint, Object, Parked, Process, Running};
 use crate::refusal::{Answer, DONE, Refusal};
 use crate::schedule;
@@ -119,7 +119,15 @@ fn carry(first: u64, words: &[u64; 9], capability: Option<Capability>, to: &Proc
 /// This CPU was asked for receivers of an endpoint. One that may run on its caller's CPU goes there, so that
 /// the next call of that caller meets it at home.
 pub fn serve(endpoint: &Endpoint) {
-    while let Some((call, receiver)) = endpoint.meet_here() {
+    loop {
+        let (call, receiver) = match endpoint.meet_here() {
+            Met::Call(call, receiver) => (call, receiver),
+            Met::Bits(receiver) => {
+                schedule::make_ready_first(receiver);
+                continue;
+            }
+            Met::Nothing => return,
+        };
         let home = call.caller.thread().cpu();
         match deliver(call, receiver) {
             Ok(receiver) => match home {
@@ -144,10 +152,14 @@ fn continue_with(thread: Parked) {
     }
 }
 
-/// Finds a call for the receiver, which gets it; without one the receiver waits at the endpoint.
+/// Finds a call or bits for the receiver, which gets them; without any the receiver waits at the endpoint.
 fn find_call(endpoint: &Endpoint, mut receiver: Parked) -> Option<Parked> {
     loop {
-        let (call, found) = endpoint.meet_caller(receiver)?;
+        let (call, found) = match endpoint.meet_caller(receiver) {
+            Met::Call(call, receiver) => (call, receiver),
+            Met::Bits(receiver) => return Some(receiver),
+            Met::Nothing => return None,
+        };
         match deliver(call, found) {
             Ok(receiver) => return Some(receiver),
             Err((refused, again)) => {

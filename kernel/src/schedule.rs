@@ -47,7 +47,7 @@ pub fn on_syscall(current: Running) {
 pub fn on_user_interrupt(current: Running, vector: u64) {
     match vector {
         DEVICE_NOT_AVAILABLE => on_first_fpu_use(current),
-        0..32 => fault::end(current),
+        0..32 => fault::handle(current),
         _ if current.is_dead() => leave(current),
         apic::TIMER_VECTOR => on_slice_end(current),
         apic::FLUSH_VECTOR => {
@@ -83,7 +83,7 @@ pub fn finish(mut current: Running, answer: Answer) {
 }
 
 /// Goes on with the running thread, if it may.
-fn go_on(current: Running) {
+pub fn go_on(current: Running) {
     if current.is_dead() {
         leave(current);
     } else if !current.thread().may_run_on(cpu::this_cpu()) {
@@ -92,6 +92,11 @@ fn go_on(current: Running) {
     } else {
         current.stay();
     }
+}
+
+/// Runs another thread when the process of the running one was ended within its own call.
+pub fn leave_if_dead() {
+    go_on(entry::current());
 }
 
 /// Forgets the running thread, which has ended, and runs another.

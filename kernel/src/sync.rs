@@ -5,7 +5,7 @@
 //! none. NMI handlers take none.
 //!
 //! **Order.** Whoever holds several takes them from top to bottom:
-//! capability table → address space → memory object → endpoint → thread → run queue → heap → frame pool →
+//! capability table → address space → memory object → notification → endpoint → thread → run queue → heap → frame pool →
 //! console. No lock is held while waiting for another CPU's acknowledgement (`mailbox.rs`).
 
 /// Mutual exclusion by spinning with PAUSE.

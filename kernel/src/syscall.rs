@@ -4,6 +4,7 @@
 
 mod capability;
 mod memory;
+mod notification;
 mod process;
 mod thread;
 mod window;
@@ -19,8 +20,15 @@ use crate::object::{Capability, Endpoint, Object, Process, Running};
 use crate::refusal::{Answer, DONE, require};
 use crate::{ipc, schedule};
 
-/// Does what the running thread asks for.
-pub fn handle(mut caller: Running) {
+/// Does what the running thread asks for, unless its process was to end here.
+pub fn handle(caller: Running) {
+    match caller.process().doom.strike() {
+        None => act(caller),
+        Some(moment) => process::strike(caller, moment),
+    }
+}
+
+fn act(mut caller: Running) {
     let frame = &caller.context().frame;
     let (number, words) = (frame.rax, frame.registers().0);
     match Call::from_word(number) {
@@ -30,6 +38,7 @@ pub fn handle(mut caller: Running) {
         Some(Call::ReplyReceive) => ipc::reply_receive(caller, &words),
         Some(Call::Receive) => ipc::receive(caller, &words),
         Some(Call::Reply) => ipc::reply(caller, &words),
+        Some(Call::NotificationWait) => notification::wait(caller, &words),
         Some(Call::Wait) => process::wait(caller, &words),
         Some(Call::ProcessExit) => process::exit(caller, &words),
         Some(Call::ThreadExit) => thread::exit(caller, &words),
@@ -49,20 +58,31 @@ pub fn handle(mut caller: Running) {
 fn answer(call: Call, caller: &Arc<Process>, words: &[u64; 9]) -> Answer {
     match call {
         Call::EndpointCreate => endpoint_create(caller),
+        Call::NotificationCreate => notification::create(caller),
+        Call::NotificationSignal => notification::signal(caller, words),
+        Call::NotificationCollect => notification::collect(caller, words),
+        Call::NotificationBind => notification::bind(caller, words),
+        Call::DeathNotice => notification::death_notice(caller, words),
         Call::ProcessCreate => process::create(caller, words),
         Call::ProcessStats => process::stats(caller, words),
         Call::ProcessEnd => process::end(caller, words),
         Call::ThreadCreate => thread::create(caller, words),
         Call::MemoryCreate => memory::create(caller, words),
         Call::MemoryMap => memory::map(caller, words),
+        Call::MemoryQuery => memory::query(caller, words),
         Call::MemoryUnmap => memory::unmap(caller, words),
         Call::WindowMap => window::map(caller, words),
         Call::WindowUnmap => window::unmap(caller, words),
         Call::WindowFill => window::fill(caller, words),
         Call::WindowQuery => window::query(caller, words),
+        Call::WindowMapList => window::map_list(caller, words),
+        Call::WindowNote => window::note(caller, words),
+        Call::WindowMemory => window::memory(caller, words),
+        Call::WindowPopulated => window::populated(caller, words),
         Call::CapabilityGrant => capability::grant(caller, words),
         Call::CapabilityDrop => capability::drop(caller, words),
         Call::ConsoleWrite => console_write(caller, words),
+        Call::DebugEndAt => process::debug_end_at(caller, words),
         Call::MachineExit => machine_exit(caller, words),
         _ => Err(Status::UnknownCall.into()),
     }

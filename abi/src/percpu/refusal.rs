@@ -32,7 +32,7 @@ pub enum PercpuError {
     BadAlign,
     /// A node has too few free frames. Holds the node, or all ones when the kernel named none.
     NodeExhausted(u64),
-    /// No region of this client ever had this id.
+    /// No region ever had this id.
     NoSuchRegion,
     /// The region was destroyed.
     StaleGeneration,
@@ -44,6 +44,13 @@ pub enum PercpuError {
     NotAttached,
     /// The server has no room for another client or region. Holds its limit.
     ServerFull(u64),
+    /// The region is another client's.
+    NotYours,
+    /// A request of this client with a higher number has taken effect. Holds that number.
+    StaleRequest(u64),
+    /// The memory that came with a request is too small, too large, or not of the kind that can be mapped. Holds
+    /// the pages that it may have at most.
+    BadBuffer(u64),
     /// The kernel refused something that the server did not expect. Holds the status.
     Kernel(u64),
 }
@@ -70,6 +77,9 @@ impl PercpuError {
             NotAttached => message(14, &[]),
             ServerFull(limit) => message(15, &[limit]),
             Kernel(status) => message(16, &[status]),
+            NotYours => message(17, &[]),
+            StaleRequest(last) => message(18, &[last]),
+            BadBuffer(pages) => message(19, &[pages]),
         }
     }
 
@@ -101,6 +111,9 @@ impl PercpuError {
             14 => NotAttached,
             15 => ServerFull(w[0]),
             16 => Kernel(w[0]),
+            17 => NotYours,
+            18 => StaleRequest(w[0]),
+            19 => BadBuffer(w[0]),
             1 => UnknownRequest(w[0]),
             other => UnknownRequest(other),
         })

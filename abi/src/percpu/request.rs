@@ -1,6 +1,6 @@
 //! The requests: their numbers, their words, and what makes a message no request.
 
-use super::{PercpuError, RegionId, message};
+use super::{MAX_REQUEST_NUMBER, NUMBER_WORD, PercpuError, RegionId, message};
 use crate::message::{MESSAGE_WORDS, Message};
 
 /// Which pages of a new region get frames at once.
@@ -10,9 +10,14 @@ pub enum Populate {
     None,
     /// All.
     All,
+    /// All are paid and kept free on their nodes; each is taken when its CPU's copy is touched for the first time.
+    OnTouch,
 }
 
-/// What a client asks for.
+/// For people: up to 16 bytes of UTF-8, padded with zeros.
+pub type Name = [u8; 16];
+
+/// What a client asks for. Those that change something carry a number: see [`Numbered`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Request {
     /// `{version}` → [`super::Geometry`].
@@ -20,13 +25,15 @@ pub enum Request {
         /// [`super::PROTOCOL_VERSION`] of the client.
         version: u64,
     },
-    /// `{bytes, align}` → [`super::Grant`]: a region of the first chunk's reserved pages, always populated. Refused
-    /// when these are used up: never served from elsewhere (R2).
+    /// `{bytes, align, name, name}` → [`super::Grant`]: a region of the first chunk's reserved pages, always
+    /// populated. Refused when these are used up: never served from elsewhere (R2).
     Reserve {
         /// Size of the region in each unit; rounded up to pages.
         bytes: u64,
         /// A power of two up to a page, or 0 for none in particular.
         align: u64,
+        /// What it is called.
+        name: Name,
     },
     /// `{bytes, populate, name, name}` → [`super::Grant`]: a region of dynamic pages.
     Create {
@@ -34,12 +41,21 @@ pub enum Request {
         unit_bytes: u64,
         /// Which of its pages get frames now.
         populate: Populate,
-        /// For people: up to 16 bytes of UTF-8, padded with zeros.
-        name: [u8; 16],
+        /// What it is called.
+        name: Name,
     },
     /// `{region, page, count}` → `{}`: frames for these pages on all CPUs, each on its CPU's node; all of
     /// them or none. Pages that have frames already keep them, and their contents.
     Populate {
+        /// Which region.
+        region: RegionId,
+        /// First page within the region.
+        page: u64,
+        /// How many.
+        count: u64,
+    },
+    /// `{region, page, count}` → `{}`: the frames of these pages go back, as far as they have some.
+    Depopulate {
         /// Which region.
         region: RegionId,
         /// First page within the region.
@@ -54,6 +70,22 @@ pub enum Request {
     },
     /// `{}` → [`super::Stats`].
     Stats,
+    /// `{entries}` + memory → `{entries}`: the requests that lie in the memory, one after another, each with its
+    /// answer beside it; see [`super::batch`].
+    Batch {
+        /// How many.
+        entries: u64,
+    },
+    /// `{}` + memory → `{regions in the map, regions in all}`: counters and every region, written to the memory;
+    /// see [`super::map`].
+    Map,
+    /// `{region, page}` → `{mask × 4}`: the CPUs whose copies of the page have a frame.
+    Populated {
+        /// Which region.
+        region: RegionId,
+        /// Page within the region.
+        page: u64,
+    },
     /// `{badge, quota pages, static pages}` + the client's window → `{pool}`: a new client, and room for its
     /// static part in reserved pages (pool 0), or in dynamic ones when those are used up (pool 1). For init.
     Attach {
@@ -64,48 +96,107 @@ pub enum Request {
         /// Pages of its static part, mapped from [`crate::window::STATIC_FIRST_PAGE`] on.
         static_pages: u64,
     },
+    /// `{badge, quota pages}` → `{}`: another quota for a client; it may hold more than that already. For init.
+    SetQuota {
+        /// Which client.
+        badge: u64,
+        /// Most pages per unit that it may hold beyond its static part.
+        quota_pages: u64,
+    },
+    /// `{}` → `{pages}`: everything that is kept ready and not used goes back to the kernel. For init.
+    Drain,
 }
 
-/// Numbers of the requests. 5 (`Depopulate`) and 8 (`Batch`) are kept for requests that are not served yet.
+/// A request with its number.
+///
+/// A client numbers its requests that change something, upwards from 1; the others have number 0. The number of
+/// the last one that took effect is kept in the client's window, together with the result: when an answer was
+/// lost, the same request with the same number is answered, and not done again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Numbered {
+    /// What is asked for.
+    pub request: Request,
+    /// Its number, up to [`MAX_REQUEST_NUMBER`].
+    pub number: u64,
+}
+
+/// Numbers of the requests.
 pub mod number {
     #![expect(missing_docs, reason = "each is the number of the request of that name")]
     pub const HELLO: u64 = 1;
     pub const RESERVE: u64 = 2;
     pub const CREATE: u64 = 3;
     pub const POPULATE: u64 = 4;
+    pub const DEPOPULATE: u64 = 5;
     pub const DESTROY: u64 = 6;
     pub const STATS: u64 = 7;
+    pub const BATCH: u64 = 8;
+    pub const MAP: u64 = 9;
+    pub const POPULATED: u64 = 10;
     pub const ATTACH: u64 = 16;
+    pub const SET_QUOTA: u64 = 17;
+    pub const DRAIN: u64 = 18;
 }
 
 impl Request {
-    /// The message to send. [`Request::Attach`] needs the window's capability with it.
+    /// Whether it changes something, so that it needs a number.
+    #[must_use]
+    pub const fn is_change(&self) -> bool {
+        use Request::*;
+        matches!(
+            self,
+            Reserve { .. }
+                | Create { .. }
+                | Populate { .. }
+                | Depopulate { .. }
+                | Destroy { .. }
+                | Attach { .. }
+        )
+    }
+
+    /// Whether a capability comes with it.
+    #[must_use]
+    pub const fn takes_capability(&self) -> bool {
+        use Request::*;
+        matches!(self, Batch { .. } | Map | Attach { .. })
+    }
+
+    /// The message to send, with a number. [`Request::Attach`] needs the window's capability with it,
+    /// [`Request::Batch`] and [`Request::Map`] that of a memory object.
+    #[must_use]
+    pub fn numbered(&self, number: u64) -> Message {
+        let mut message = self.encode();
+        message.words[NUMBER_WORD] = number;
+        message
+    }
+
+    /// The message without a number, as it is for requests that change nothing.
     #[must_use]
     pub fn encode(&self) -> Message {
         use Request::*;
+        let ranged = |label, region: RegionId, page, count| message(label, &[region.encode(), page, count]);
         match *self {
             Hello { version } => message(number::HELLO, &[version]),
-            Reserve { bytes, align } => message(number::RESERVE, &[bytes, align]),
+            Reserve { bytes, align, name } => named(number::RESERVE, [bytes, align], &name),
             Create {
                 unit_bytes,
                 populate,
                 name,
-            } => {
-                let (low, high) = name.split_at(8);
-                let word = |half: &[u8]| half.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-                message(
-                    number::CREATE,
-                    &[unit_bytes, populate as u64, word(low), word(high)],
-                )
-            }
-            Populate { region, page, count } => message(number::POPULATE, &[region.encode(), page, count]),
+            } => named(number::CREATE, [unit_bytes, populate as u64], &name),
+            Populate { region, page, count } => ranged(number::POPULATE, region, page, count),
+            Depopulate { region, page, count } => ranged(number::DEPOPULATE, region, page, count),
             Destroy { region } => message(number::DESTROY, &[region.encode()]),
             Stats => message(number::STATS, &[]),
+            Batch { entries } => message(number::BATCH, &[entries]),
+            Map => message(number::MAP, &[]),
+            Populated { region, page } => message(number::POPULATED, &[region.encode(), page]),
             Attach {
                 badge,
                 quota_pages,
                 static_pages,
             } => message(number::ATTACH, &[badge, quota_pages, static_pages]),
+            SetQuota { badge, quota_pages } => message(number::SET_QUOTA, &[badge, quota_pages]),
+            Drain => message(number::DRAIN, &[]),
         }
     }
 
@@ -115,62 +206,105 @@ impl Request {
     /// [`PercpuError::UnknownRequest`] for a label that no request has, [`PercpuError::Malformed`] for words
     /// that mean nothing: an unused word that is not zero, a number without a meaning, a capability that the
     /// request does not take or its absence.
-    pub fn decode(message: &Message) -> Result<Request, PercpuError> {
+    pub fn decode(message: &Message) -> Result<Numbered, PercpuError> {
         let w = &message.words;
         let used = match message.label {
-            number::STATS => 0,
-            number::HELLO | number::DESTROY => 1,
-            number::RESERVE => 2,
-            number::POPULATE | number::ATTACH => 3,
-            number::CREATE => 4,
+            number::STATS | number::MAP | number::DRAIN => 0,
+            number::HELLO | number::DESTROY | number::BATCH => 1,
+            number::POPULATED | number::SET_QUOTA => 2,
+            number::POPULATE | number::DEPOPULATE | number::ATTACH => 3,
+            number::RESERVE | number::CREATE => 4,
             label => return Err(PercpuError::UnknownRequest(label)),
         };
-        if let Some(extra) = (used..MESSAGE_WORDS).find(|index| w[*index] != 0) {
+        let request = Request::decode_words(message.label, w)?;
+        let end = if request.is_change() {
+            NUMBER_WORD
+        } else {
+            MESSAGE_WORDS
+        };
+        if let Some(extra) = (used..end).find(|index| w[*index] != 0) {
             return Err(PercpuError::Malformed(extra as u64));
         }
-        if message.capability.is_none() == (message.label == number::ATTACH) {
+        let number = if request.is_change() { w[NUMBER_WORD] } else { 0 };
+        if request.is_change() && !(1..=MAX_REQUEST_NUMBER).contains(&number) {
+            return Err(PercpuError::Malformed(NUMBER_WORD as u64));
+        }
+        if message.capability.is_none() == request.takes_capability() {
             return Err(PercpuError::Malformed(MESSAGE_WORDS as u64));
         }
-        Ok(match message.label {
+        Ok(Numbered { request, number })
+    }
+
+    fn decode_words(label: u64, w: &[u64; MESSAGE_WORDS]) -> Result<Request, PercpuError> {
+        let region = RegionId::decode(w[0]);
+        let (page, count) = (w[1], w[2]);
+        Ok(match label {
             number::HELLO => Request::Hello { version: w[0] },
             number::RESERVE => Request::Reserve {
                 bytes: w[0],
                 align: w[1],
+                name: decode_name(w)?,
             },
-            number::CREATE => Request::decode_create(w)?,
-            number::POPULATE => Request::Populate {
-                region: RegionId::decode(w[0]),
-                page: w[1],
-                count: w[2],
+            number::CREATE => Request::Create {
+                unit_bytes: w[0],
+                populate: decode_populate(w[1])?,
+                name: decode_name(w)?,
             },
-            number::DESTROY => Request::Destroy {
-                region: RegionId::decode(w[0]),
-            },
+            number::POPULATE => Request::Populate { region, page, count },
+            number::DEPOPULATE => Request::Depopulate { region, page, count },
+            number::DESTROY => Request::Destroy { region },
+            number::BATCH => Request::Batch { entries: w[0] },
+            number::MAP => Request::Map,
+            number::POPULATED => Request::Populated { region, page },
             number::ATTACH => Request::Attach {
                 badge: w[0],
                 quota_pages: w[1],
                 static_pages: w[2],
             },
+            number::SET_QUOTA => Request::SetQuota {
+                badge: w[0],
+                quota_pages: w[1],
+            },
+            number::DRAIN => Request::Drain,
             _ => Request::Stats,
         })
     }
+}
 
-    fn decode_create(w: &[u64; MESSAGE_WORDS]) -> Result<Request, PercpuError> {
-        let populate = match w[1] {
-            0 => Populate::None,
-            1 => Populate::All,
-            _ => return Err(PercpuError::Malformed(1)),
-        };
-        let mut name = [0; 16];
-        name[..8].copy_from_slice(&w[2].to_le_bytes());
-        name[8..].copy_from_slice(&w[3].to_le_bytes());
-        if core::str::from_utf8(&name).is_err() {
-            return Err(PercpuError::Malformed(2));
-        }
-        Ok(Request::Create {
-            unit_bytes: w[0],
-            populate,
-            name,
-        })
+fn named(label: u64, [first, second]: [u64; 2], name: &Name) -> Message {
+    let [low, high] = name_words(name);
+    message(label, &[first, second, low, high])
+}
+
+/// A name as two words.
+#[must_use]
+pub fn name_words(name: &Name) -> [u64; 2] {
+    let (low, high) = name.split_at(8);
+    [low, high].map(|half| half.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+}
+
+/// A name of two words; any bytes.
+#[must_use]
+pub fn name_of_words([low, high]: [u64; 2]) -> Name {
+    let mut name = [0; 16];
+    name[..8].copy_from_slice(&low.to_le_bytes());
+    name[8..].copy_from_slice(&high.to_le_bytes());
+    name
+}
+
+fn decode_populate(word: u64) -> Result<Populate, PercpuError> {
+    match word {
+        0 => Ok(Populate::None),
+        1 => Ok(Populate::All),
+        2 => Ok(Populate::OnTouch),
+        _ => Err(PercpuError::Malformed(1)),
+    }
+}
+
+fn decode_name(w: &[u64; MESSAGE_WORDS]) -> Result<Name, PercpuError> {
+    let name = name_of_words([w[2], w[3]]);
+    match core::str::from_utf8(&name) {
+        Ok(_) => Ok(name),
+        Err(_) => Err(PercpuError::Malformed(2)),
     }
 }

@@ -22,6 +22,8 @@ pub enum Placement {
     Node(u16),
     /// `pages` frames for each possible CPU, each on its CPU's node: memory for windows.
     PerCpu,
+    /// The same, but each frame is only kept free on its node, and taken when its page is touched.
+    PerCpuOnTouch,
 }
 
 impl Placement {
@@ -31,6 +33,7 @@ impl Placement {
         match self {
             Placement::Anywhere => u64::MAX,
             Placement::PerCpu => u64::MAX - 1,
+            Placement::PerCpuOnTouch => u64::MAX - 2,
             Placement::Node(node) => node as u64,
         }
     }
@@ -41,7 +44,44 @@ impl Placement {
         match word {
             u64::MAX => Some(Placement::Anywhere),
             w if w == u64::MAX - 1 => Some(Placement::PerCpu),
+            w if w == u64::MAX - 2 => Some(Placement::PerCpuOnTouch),
             w if w < 0x1_0000 => Some(Placement::Node(w as u16)),
+            _ => None,
+        }
+    }
+}
+
+/// What a memory object is, as [`super::Call::MemoryQuery`] tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum MemoryKind {
+    /// Frames in a row.
+    Plain = 0,
+    /// Frames for each possible CPU.
+    PerCpu = 1,
+    /// Frames for each possible CPU that are taken when they are touched.
+    PerCpuOnTouch = 2,
+    /// A part of the first chunk.
+    FirstChunk = 3,
+}
+
+/// For [`super::Call::DebugEndAt`]: when a process is to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum Moment {
+    /// Before the call does anything.
+    Before = 0,
+    /// After it did all that it does; one that waits, all that comes before the wait.
+    After = 1,
+}
+
+impl Moment {
+    /// Reads the word back; `None` for one that means nothing.
+    #[must_use]
+    pub const fn from_word(word: u64) -> Option<Moment> {
+        match word {
+            0 => Some(Moment::Before),
+            1 => Some(Moment::After),
             _ => None,
         }
     }

@@ -166,5 +166,6 @@ fn hand_over(init: &Process) -> Result<Handover, Refusal> {
         nodes: topology.node_count() as u64,
         stride: options::options().window_stride,
         module_bytes: module::boot_module().len() as u64,
+        ..Handover::default()
     })
 }

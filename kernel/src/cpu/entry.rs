@@ -111,8 +111,9 @@ pub fn set_current(next: Parked) {
     tables::set_interrupt_stack(next.into_word());
 }
 
-/// The token of the thread that was running.
-fn current() -> Running {
+/// The token of the thread that was running, or that a call has switched to. Whoever takes it gives it back, or
+/// sets another one.
+pub fn current() -> Running {
     // SAFETY: 1. user mode was left, so the exit before took the frame of a token that `set_current` or the
     // assembly of messages put there, or that was taken here and given back by `Running::stay`.
     let parked = unsafe { Parked::from_word(tables::interrupt_stack()) };

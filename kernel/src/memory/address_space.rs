@@ -107,6 +107,14 @@ impl AddressSpace {
         self.table_frames
     }
 
+    /// Makes the page tables for a page below [`USER_END`], so that mapping it cannot fail for want of one.
+    ///
+    /// # Errors
+    /// No memory. Page tables made on the way stay.
+    pub fn prepare(&mut self, address: u64) -> Result<(), Exhausted> {
+        self.last_table_or_new(address).map(drop)
+    }
+
     /// Maps a frame at a page below [`USER_END`].
     ///
     /// # Errors

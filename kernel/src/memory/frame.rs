@@ -56,15 +56,34 @@ pub struct Exhausted {
     pub node: Option<NodeId>,
 }
 
-/// One node's share. Guarded by its lock: `next`, `free`, and the bits of the node's frames.
+/// Whom a frame is for, or was.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Whoever asks.
+    Any,
+    /// Those who were promised it.
+    Promised,
+}
+
+/// One node's share. Guarded by its lock: its fields, and the bits of the node's frames.
 struct Pool {
     /// Where the search for a single frame goes on.
     next: u64,
     free: u64,
+    /// Of these: frames that are kept for memory that is populated on touch.
+    promised: u64,
+}
+
+impl Pool {
+    const EMPTY: Pool = Pool {
+        next: 0,
+        free: 0,
+        promised: 0,
+    };
 }
 
 static FRAMES: Once<Frames> = Once::new();
-static POOLS: [Lock<Pool>; MAX_NODES] = [const { Lock::new(Pool { next: 0, free: 0 }) }; MAX_NODES];
+static POOLS: [Lock<Pool>; MAX_NODES] = [const { Lock::new(Pool::EMPTY) }; MAX_NODES];
 /// No frame at or above this address is handed out: it is not mapped yet.
 static CEILING: AtomicU64 = AtomicU64::new(BOOT_CEILING);
 
@@ -95,7 +114,7 @@ pub fn initialize(memory: &Memory, topology: &'static Topology) {
     }
     let frames = FRAMES.call_once(|| frames);
     for span in frames.spans() {
-        frames.give(span.first..span.end);
+        frames.give(span.first..span.end, Purpose::Any);
     }
     for node in topology.nodes() {
         let (first, end) = frames.spans_of(node).fold((u64::MAX, 0), |(first, end), span| {
@@ -126,7 +145,7 @@ pub fn allocate_on(node: NodeId) -> Result<PhysicalFrame, Exhausted> {
 
 fn take_on(node: NodeId) -> Result<PhysicalFrame, Exhausted> {
     let exhausted = Exhausted { node: Some(node) };
-    frames().take_one(node).ok_or(exhausted)
+    frames().take_one(node, Purpose::Any).ok_or(exhausted)
 }
 
 /// A zeroed frame of this node, or else of the nearest that has one.
@@ -184,10 +203,43 @@ pub fn take_contiguous(
     found.ok_or(Exhausted { node: None })
 }
 
+/// Keeps frames of a node for [`allocate_promised`]. They stay free until then.
+///
+/// # Errors
+/// The node has too few.
+pub fn promise(node: NodeId, count: u64) -> Result<(), Exhausted> {
+    let exhausted = Exhausted { node: Some(node) };
+    let mut pool = POOLS.get(node.index()).ok_or(exhausted)?.lock();
+    if pool.free - pool.promised < count {
+        return Err(exhausted);
+    }
+    pool.promised += count;
+    Ok(())
+}
+
+/// Takes a promise back.
+pub fn break_promise(node: NodeId, count: u64) {
+    POOLS[node.index()].lock().promised -= count;
+}
+
+/// A zeroed frame that was promised.
+pub fn allocate_promised(node: NodeId) -> PhysicalFrame {
+    let frame = frames().take_one(node, Purpose::Promised);
+    let frame = frame.expect("promised frames are free");
+    frame.clear();
+    frame
+}
+
+/// Takes a frame back, and promises it again.
+pub fn free_promised(frame: PhysicalFrame) {
+    let first = frame.0 / PAGE_SIZE;
+    frames().give(first..first + 1, Purpose::Promised);
+}
+
 /// Takes a frame back. Its owner calls this, once.
 pub fn free(frame: PhysicalFrame) {
     let first = frame.0 / PAGE_SIZE;
-    frames().give(first..first + 1);
+    frames().give(first..first + 1, Purpose::Any);
 }
 
 /// Takes whole frames back.
@@ -196,7 +248,7 @@ pub fn free_range(start: u64, bytes: u64) {
         (start | bytes).is_multiple_of(PAGE_SIZE),
         "freeing {bytes:#x} bytes at {start:#x}"
     );
-    frames().give(start / PAGE_SIZE..(start + bytes) / PAGE_SIZE);
+    frames().give(start / PAGE_SIZE..(start + bytes) / PAGE_SIZE, Purpose::Any);
 }
 
 /// Free frames of a node.

@@ -12,7 +12,7 @@ use abi::{Handle, Rights, Status};
 
 pub use fast::{FAST_SLOTS, FastSlot, FastTable};
 
-use super::{Endpoint, Memory, Process, Thread};
+use super::{Endpoint, Memory, Notification, Process, Thread};
 use crate::refusal::Refusal;
 
 /// Slots of a table; slot 0 stays empty.
@@ -27,6 +27,8 @@ pub enum Object {
     Thread(Arc<Thread>),
     /// An endpoint.
     Endpoint(Arc<Endpoint>),
+    /// A notification.
+    Notification(Arc<Notification>),
     /// A memory object.
     Memory(Arc<Memory>),
     /// The window of this process.
@@ -82,6 +84,15 @@ impl Object {
     pub fn as_endpoint(&self) -> Option<&Arc<Endpoint>> {
         if let Object::Endpoint(endpoint) = self {
             Some(endpoint)
+        } else {
+            None
+        }
+    }
+
+    /// The notification, if it is one.
+    pub fn as_notification(&self) -> Option<&Arc<Notification>> {
+        if let Object::Notification(notification) = self {
+            Some(notification)
         } else {
             None
         }

@@ -4,6 +4,8 @@
 //! locked queue, and asks the CPUs where somebody may wait. Nobody misses the other: a receiver that opens its
 //! CPU's chain looks for callers and says that it waits under the lock of that queue, and from then on its
 //! CPU is asked; a receiver that finds the chain open is on a CPU that is asked already.
+//!
+//! Bits of notifications that are bound here wait in the same place as callers, and go first.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -11,7 +13,7 @@ use alloc::sync::Arc;
 use abi::Status;
 use percpu_core::CpuId;
 
-use super::{Parked, Receivers};
+use super::{Parked, Receivers, notification};
 use crate::cpu;
 use crate::ipc;
 use crate::ipc::requests::{self, Request};
@@ -23,9 +25,27 @@ use crate::sync::Lock;
 /// An endpoint.
 pub struct Endpoint {
     receivers: Arc<Receivers>,
-    callers: Lock<VecDeque<Call>>,
+    waiting: Lock<Waiting>,
     /// CPUs that were asked and have not looked yet.
     asked: CpuSet,
+}
+
+/// What receivers have to ask for.
+#[derive(Default)]
+struct Waiting {
+    callers: VecDeque<Call>,
+    /// Bits of notifications that nobody has received.
+    bits: u64,
+}
+
+/// What a receiver finds.
+pub enum Met {
+    /// A call, and the receiver.
+    Call(Call, Parked),
+    /// Bits: the receiver has them in its registers.
+    Bits(Parked),
+    /// Nothing: the receiver, if there was one, waits at the endpoint.
+    Nothing,
 }
 
 /// A caller whose message waits in its registers.
@@ -48,7 +68,7 @@ impl Endpoint {
         })?;
         Ok(Endpoint {
             receivers: Arc::new(receivers),
-            callers: Lock::new(VecDeque::new()),
+            waiting: Lock::new(Waiting::default()),
             asked: CpuSet::new(),
         })
     }
@@ -63,10 +83,25 @@ impl Endpoint {
         if let Some(receiver) = self.receivers.take() {
             return Some((call, receiver));
         }
-        self.callers.lock().push_back(call);
+        self.waiting.lock().callers.push_back(call);
+        self.ask_all();
+        None
+    }
+
+    /// Hands bits to a receiver of this CPU; without one they wait here, and other CPUs are asked.
+    pub fn signal(self: &Arc<Self>, bits: u64) {
+        if let Some(mut receiver) = self.receivers.take() {
+            receiver.answer(Ok(notification::as_message(bits)));
+            return schedule::make_ready(receiver);
+        }
+        self.waiting.lock().bits |= bits;
+        self.ask_all();
+    }
+
+    /// Somebody waits, and no receiver does here.
+    fn ask_all(self: &Arc<Self>) {
         self.receivers.close();
         self.receivers.cpus().others().for_each(|cpu| self.ask(cpu));
-        None
     }
 
     fn ask(self: &Arc<Self>, cpu: CpuId) {
@@ -75,27 +110,33 @@ impl Endpoint {
         }
     }
 
-    /// Finds a call for a receiver; without one the receiver waits on this CPU.
-    pub fn meet_caller(&self, receiver: Parked) -> Option<(Call, Parked)> {
+    /// Finds bits or a call for a receiver; without any the receiver waits on this CPU.
+    pub fn meet_caller(&self, mut receiver: Parked) -> Met {
         loop {
-            let mut callers = self.callers.lock();
-            let Some(call) = callers.pop_front() else {
+            let mut waiting = self.waiting.lock();
+            if waiting.bits != 0 {
+                let bits = core::mem::take(&mut waiting.bits);
+                drop(waiting);
+                receiver.answer(Ok(notification::as_message(bits)));
+                return Met::Bits(receiver);
+            }
+            let Some(call) = waiting.callers.pop_front() else {
                 self.receivers.wait(receiver);
-                return None;
+                return Met::Nothing;
             };
-            drop(callers);
+            drop(waiting);
             if !call.caller.is_dead() {
-                return Some((call, receiver));
+                return Met::Call(call, receiver);
             }
         }
     }
 
-    /// This CPU was asked: the next receiver that waits here and its call, as long as there are both.
-    pub fn meet_here(&self) -> Option<(Call, Parked)> {
+    /// This CPU was asked: the next receiver that waits here and its call or bits, as long as there are both.
+    pub fn meet_here(&self) -> Met {
         self.asked.remove(cpu::this_cpu());
         let Some(receiver) = self.receivers.take() else {
             self.receivers.leave();
-            return None;
+            return Met::Nothing;
         };
         self.meet_caller(receiver)
     }
@@ -113,7 +154,7 @@ pub fn close_here(receivers: &Receivers) {
 /// Nobody can reach the endpoint any more, so nobody would ever be answered.
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        let callers = self.callers.get_mut();
+        let callers = &mut self.waiting.get_mut().callers;
         callers.drain(..).for_each(|call| ipc::lose(call.caller));
         close_here(&self.receivers);
         for cpu in self.receivers.cpus().others() {

@@ -1,10 +1,11 @@
-//! Memory objects: frames, in a row or one row for each CPU.
+//! Memory objects: frames, in a row or one row for each CPU; or promises of frames, kept at the first touch.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::Status;
-use abi::syscall::{MAX_MEMORY_PAGES, Placement};
+use abi::syscall::{MAX_MEMORY_PAGES, MemoryKind, Placement};
 use percpu_core::{CpuId, NodeId};
 
 use super::Account;
@@ -17,6 +18,8 @@ use crate::sync::Lock;
 
 /// A memory object.
 pub struct Memory {
+    /// Its own among all that ever were: tells whether two capabilities are to one object.
+    pub id: u64,
     frames: Frames,
     /// Who paid; none for what the kernel lends.
     account: Option<Arc<Account>>,
@@ -31,6 +34,8 @@ enum Frames {
         frames: Vec<PhysicalFrame>,
         in_use: Lock<Vec<bool>>,
     },
+    /// Per-CPU memory whose frames are taken, out of those that their nodes keep for it, when they are touched.
+    OnTouch(Lock<OnTouch>),
     /// A part of the first chunk, which is never freed.
     FirstChunk {
         part: first_chunk::Part,
@@ -38,12 +43,19 @@ enum Frames {
     },
 }
 
+/// Pages, and for each CPU a row of frames as far as they were touched.
+struct OnTouch {
+    pages: u64,
+    frames: Vec<Option<PhysicalFrame>>,
+    in_use: Vec<bool>,
+}
+
 impl Memory {
     /// New, cleared frames; all or none.
     pub fn create(account: &Arc<Account>, pages: u64, placement: Placement) -> Result<Memory, Refusal> {
         let topology = firmware::topology();
         let rows = match placement {
-            Placement::PerCpu => topology.cpu_count() as u64,
+            Placement::PerCpu | Placement::PerCpuOnTouch => topology.cpu_count() as u64,
             Placement::Anywhere => 1,
             Placement::Node(node) => {
                 require(usize::from(node) < topology.node_count(), Status::BadArgument)?;
@@ -55,16 +67,9 @@ impl Memory {
             .filter(|count| (1..=MAX_MEMORY_PAGES).contains(count));
         let count = count.ok_or(Status::BadArgument)?;
         account.charge(count)?;
-        let frames = allocate(count, pages, placement).inspect_err(|_| account.refund(count))?;
-        let frames = match placement {
-            Placement::PerCpu => Frames::PerCpu {
-                pages,
-                frames,
-                in_use: Lock::new(unused(pages)),
-            },
-            _ => Frames::Plain(frames),
-        };
+        let frames = make(count, pages, placement).inspect_err(|_| account.refund(count))?;
         Ok(Memory {
+            id: next_id(),
             frames,
             account: Some(account.clone()),
         })
@@ -74,6 +79,7 @@ impl Memory {
     pub fn lend(part: first_chunk::Part) -> Memory {
         let in_use = Lock::new(unused(part.pages));
         Memory {
+            id: next_id(),
             frames: Frames::FirstChunk { part, in_use },
             account: None,
         }
@@ -94,43 +100,147 @@ impl Memory {
             Frames::Plain(_) => None,
             Frames::PerCpu { pages, .. } => Some(*pages),
             Frames::FirstChunk { part, .. } => Some(part.pages),
+            Frames::OnTouch(memory) => Some(memory.lock().pages),
         }
     }
 
-    /// The frame of a CPU's page of per-CPU memory.
-    pub fn frame_of(&self, cpu: CpuId, page: u64) -> PhysicalFrame {
+    /// The frame of a CPU's page of per-CPU memory; none when nobody has touched it.
+    pub fn frame_of(&self, cpu: CpuId, page: u64) -> Option<PhysicalFrame> {
         match &self.frames {
-            Frames::Plain(frames) => frames[page as usize],
-            Frames::PerCpu { pages, frames, .. } => frames[(cpu.index() as u64 * pages + page) as usize],
-            Frames::FirstChunk { part, .. } => first_chunk::unit_frame(cpu, part.first_page + page),
+            Frames::Plain(frames) => frames.get(page as usize).copied(),
+            Frames::PerCpu { pages, frames, .. } => {
+                frames.get((cpu.index() as u64 * pages + page) as usize).copied()
+            }
+            Frames::FirstChunk { part, .. } => Some(first_chunk::unit_frame(cpu, part.first_page + page)),
+            Frames::OnTouch(memory) => {
+                let memory = memory.lock();
+                memory.frames[(cpu.index() as u64 * memory.pages + page) as usize]
+            }
         }
+    }
+
+    /// Whether its frames are taken when they are touched.
+    pub fn is_on_touch(&self) -> bool {
+        matches!(self.frames, Frames::OnTouch(_))
+    }
+
+    /// The frame of a CPU's page, taken now if there is none: only of memory that is populated on touch.
+    pub fn touch(&self, cpu: CpuId, page: u64) -> Option<PhysicalFrame> {
+        let Frames::OnTouch(memory) = &self.frames else {
+            return None;
+        };
+        let mut memory = memory.lock();
+        let index = (cpu.index() as u64 * memory.pages + page) as usize;
+        let slot = memory.frames.get_mut(index)?;
+        Some(*slot.get_or_insert_with(|| frame::allocate_promised(cpu::cpu_to_node(cpu))))
+    }
+
+    /// The words of `MemoryQuery`.
+    pub fn query(&self) -> [u64; 4] {
+        let kind = match &self.frames {
+            Frames::Plain(_) => MemoryKind::Plain,
+            Frames::PerCpu { .. } => MemoryKind::PerCpu,
+            Frames::OnTouch(_) => MemoryKind::PerCpuOnTouch,
+            Frames::FirstChunk { .. } => MemoryKind::FirstChunk,
+        };
+        let pages = match &self.frames {
+            Frames::Plain(frames) => frames.len() as u64,
+            _ => self.pages_per_cpu().unwrap_or(0),
+        };
+        [self.id, pages, kind as u64, self.pages_in_use()]
+    }
+
+    /// Pages that are in a window.
+    fn pages_in_use(&self) -> u64 {
+        self.with_in_use(|in_use| in_use.iter().filter(|used| **used).count() as u64)
+            .unwrap_or(0)
     }
 
     /// Takes pages for a window; refuses when one is in a window already.
     pub fn take(&self, first: u64, pages: u64) -> Result<(), Refusal> {
         let range = first as usize..(first + pages) as usize;
-        let Some(mut in_use) = self.in_use() else {
-            return Err(Status::BadArgument.into());
-        };
-        let wanted = in_use.get_mut(range).ok_or(Status::BadArgument)?;
-        require(!wanted.contains(&true), Status::PageInUse)?;
-        wanted.fill(true);
-        Ok(())
+        self.with_in_use(|in_use| {
+            let wanted = in_use.get_mut(range).ok_or(Status::BadArgument)?;
+            require(!wanted.contains(&true), Status::PageInUse)?;
+            wanted.fill(true);
+            Ok(())
+        })
+        .unwrap_or_else(|| Err(Status::BadArgument.into()))
     }
 
     /// Gives pages back that no CPU can reach any more.
     pub fn give_back(&self, first: u64, pages: u64) {
-        if let Some(mut in_use) = self.in_use() {
-            in_use[first as usize..(first + pages) as usize].fill(false);
+        if let Frames::OnTouch(memory) = &self.frames {
+            memory.lock().untouch(first, pages);
         }
+        self.with_in_use(|in_use| in_use[first as usize..(first + pages) as usize].fill(false));
     }
 
-    fn in_use(&self) -> Option<spin::mutex::SpinMutexGuard<'_, Vec<bool>>> {
+    fn with_in_use<T>(&self, act: impl FnOnce(&mut [bool]) -> T) -> Option<T> {
         match &self.frames {
             Frames::Plain(_) => None,
-            Frames::PerCpu { in_use, .. } | Frames::FirstChunk { in_use, .. } => Some(in_use.lock()),
+            Frames::PerCpu { in_use, .. } | Frames::FirstChunk { in_use, .. } => {
+                Some(act(&mut in_use.lock()))
+            }
+            Frames::OnTouch(memory) => Some(act(&mut memory.lock().in_use)),
         }
     }
+}
+
+impl OnTouch {
+    fn new(pages: u64, count: u64) -> Result<OnTouch, Refusal> {
+        let mut frames = Vec::new();
+        frames
+            .try_reserve_exact(count as usize)
+            .map_err(|_| Status::HeapExhausted)?;
+        for cpu in 0..(count / pages) as u16 {
+            if let Err(exhausted) = frame::promise(cpu::cpu_to_node(CpuId::new(cpu)), pages) {
+                (0..cpu).for_each(|cpu| frame::break_promise(cpu::cpu_to_node(CpuId::new(cpu)), pages));
+                return Err(exhausted.into());
+            }
+        }
+        frames.resize(count as usize, None);
+        let in_use = unused(pages);
+        Ok(OnTouch {
+            pages,
+            frames,
+            in_use,
+        })
+    }
+
+    /// Gives the frames of these pages back to their nodes, which keep as many for the next touch.
+    fn untouch(&mut self, first: u64, pages: u64) {
+        let rows = self.frames.chunks_exact_mut(self.pages as usize);
+        let range = first as usize..(first + pages) as usize;
+        rows.flat_map(|row| &mut row[range.clone()])
+            .filter_map(Option::take)
+            .for_each(frame::free_promised);
+    }
+}
+
+impl Drop for OnTouch {
+    fn drop(&mut self) {
+        self.untouch(0, self.pages);
+        let cpus = self.frames.len() as u64 / self.pages;
+        (0..cpus as u16).for_each(|cpu| frame::break_promise(cpu::cpu_to_node(CpuId::new(cpu)), self.pages));
+    }
+}
+
+fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+fn make(count: u64, pages: u64, placement: Placement) -> Result<Frames, Refusal> {
+    Ok(match placement {
+        Placement::PerCpuOnTouch => Frames::OnTouch(Lock::new(OnTouch::new(pages, count)?)),
+        Placement::PerCpu => Frames::PerCpu {
+            pages,
+            frames: allocate(count, pages, placement)?,
+            in_use: Lock::new(unused(pages)),
+        },
+        _ => Frames::Plain(allocate(count, pages, placement)?),
+    })
 }
 
 fn unused(pages: u64) -> Vec<bool> {
@@ -148,7 +258,9 @@ fn allocate(count: u64, pages: u64, placement: Placement) -> Result<Vec<Physical
         let frame = match placement {
             Placement::Anywhere => frame::allocate_near(cpu::this_node()),
             Placement::Node(node) => frame::allocate_on(NodeId::new(node)),
-            Placement::PerCpu => frame::allocate_on(cpu::cpu_to_node(CpuId::new((index / pages) as u16))),
+            Placement::PerCpu | Placement::PerCpuOnTouch => {
+                frame::allocate_on(cpu::cpu_to_node(CpuId::new((index / pages) as u16)))
+            }
         };
         match frame {
             Ok(frame) => frames.push(frame),
@@ -165,6 +277,13 @@ impl Drop for Memory {
     fn drop(&mut self) {
         let frames = match &mut self.frames {
             Frames::Plain(frames) | Frames::PerCpu { frames, .. } => core::mem::take(frames),
+            Frames::OnTouch(memory) => {
+                let count = memory.get_mut().frames.len() as u64;
+                if let Some(account) = &self.account {
+                    account.refund(count);
+                }
+                return;
+            }
             Frames::FirstChunk { .. } => return,
         };
         let count = frames.len() as u64;

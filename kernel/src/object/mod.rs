@@ -1,4 +1,4 @@
-//! What capabilities name: processes, threads, endpoints, memory and windows.
+//! What capabilities name: processes, threads, endpoints, notifications, memory and windows.
 //!
 //! Objects live in `Arc`s; capability tables, mappings and CPUs hold them. What a dead process leaves behind
 //! goes when the last holder lets go.
@@ -7,9 +7,11 @@ pub mod account;
 pub mod capability;
 #[expect(unsafe_code, reason = "writes frames through the physical map")]
 pub mod contents;
+pub mod doom;
 pub mod ending;
 pub mod endpoint;
 pub mod memory;
+pub mod notification;
 pub mod process;
 pub mod ranges;
 #[expect(unsafe_code, reason = "per-CPU words hold the tokens of threads")]
@@ -26,6 +28,7 @@ pub use account::Account;
 pub use capability::{Capability, Object};
 pub use endpoint::Endpoint;
 pub use memory::Memory;
+pub use notification::Notification;
 pub use process::Process;
 pub use receivers::Receivers;
 pub use space::Space;

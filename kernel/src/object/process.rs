@@ -5,12 +5,13 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use abi::syscall::{CpuMask, End};
+use abi::syscall::{CpuMask, End, Moment};
 use abi::{Handle, Rights, Status};
 
 use super::capability::{FastTable, Table};
+use super::doom::Doom;
 use super::ending::Ending;
-use super::{Account, Capability, Object, Parked, Space, Thread};
+use super::{Account, Capability, Notification, Object, Parked, Space, Thread};
 use crate::cpu::apic;
 use crate::cpu::frame::Frame;
 use crate::refusal::{Refusal, require};
@@ -25,11 +26,15 @@ pub struct Process {
     pub account: Arc<Account>,
     /// Its end.
     pub ending: Ending,
+    /// When it will be ended for a test.
+    pub doom: Doom,
     has_ended: AtomicBool,
     table: Lock<Table>,
     fast_table: Arc<FastTable>,
     /// None after the end.
     space: Lock<Option<Arc<Space>>>,
+    /// The same, as long as a CPU has it loaded after the end.
+    remains: Weak<Space>,
     threads: Lock<Threads>,
     preemptions: AtomicU64,
     migrations: AtomicU64,
@@ -60,9 +65,11 @@ impl Process {
             name,
             account,
             ending: Ending::new(),
+            doom: Doom::none(),
             has_ended: AtomicBool::new(false),
             table: Lock::new(Table::new(fast_table.clone())),
             fast_table,
+            remains: Arc::downgrade(&space),
             space: Lock::new(Some(space)),
             threads: Lock::new(Threads {
                 alive: Vec::new(),
@@ -122,8 +129,17 @@ impl Process {
         let space = self.living_space()?;
         let thread = Thread::make(self, &space, threads.started, frame, affinity);
         threads.started += 1;
+        thread.thread().count_calls(self.doom.is_arranged());
         threads.alive.push(Arc::downgrade(&thread.share()));
         Ok(thread)
+    }
+
+    /// Arranges for its end at a kernel call, see [`Doom`].
+    pub fn arrange_end(&self, calls: u64, moment: Moment) {
+        let threads = self.threads.lock();
+        self.doom.arrange(calls, moment);
+        let alive = threads.alive.iter().filter_map(Weak::upgrade);
+        alive.for_each(|thread| thread.count_calls(calls > 0));
     }
 
     /// Forgets a thread that was never started.
@@ -172,6 +188,17 @@ impl Process {
         self.account.close();
         threads.iter().for_each(|thread| thread.ending.finish(end));
         self.ending.finish(end);
+    }
+
+    /// Signals a notification when it has ended and all of its memory is back: at once if it is by now.
+    pub fn notice_end(&self, notification: &Arc<Notification>, bits: u64) -> Result<(), Refusal> {
+        match self.remains.upgrade() {
+            Some(space) => space.notices().add(notification, bits),
+            None => {
+                notification.signal(bits);
+                Ok(())
+            }
+        }
     }
 
     /// A thread of it was made to wait for another one.

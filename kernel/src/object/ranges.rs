@@ -73,19 +73,30 @@ impl Ranges {
 
     /// Takes these pages out, if every one is taken, and gives back what lay there.
     pub fn remove(&mut self, first: u64, pages: u64) -> Option<Vec<Range>> {
-        let parts = self.parts(first, pages)?;
-        let end = first + pages;
-        let rests = self
-            .0
-            .iter()
-            .flat_map(|range| [range.part(0, first), range.part(end, u64::MAX)]);
-        self.0 = rests.flatten().collect();
-        Some(parts)
+        self.parts(first, pages)?;
+        Some(self.remove_any(first, pages))
     }
 
     /// The first range that does not end before this page.
     pub fn at_or_behind(&self, page: u64) -> Option<&Range> {
         self.0.iter().find(|range| range.end() > page)
+    }
+
+    /// The range with this page.
+    pub fn covering(&self, page: u64) -> Option<&Range> {
+        self.at_or_behind(page).filter(|range| range.first <= page)
+    }
+
+    /// Takes what there is of these pages out, and gives it back.
+    pub fn remove_any(&mut self, first: u64, pages: u64) -> Vec<Range> {
+        let end = first.saturating_add(pages);
+        let parts = self.0.iter().filter_map(|range| range.part(first, end)).collect();
+        let rests = self
+            .0
+            .iter()
+            .flat_map(|range| [range.part(0, first), range.part(end, u64::MAX)]);
+        self.0 = rests.flatten().collect();
+        parts
     }
 
     /// All of them.

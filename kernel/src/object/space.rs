@@ -10,6 +10,7 @@ use abi::syscall::access;
 use abi::window::WINDOW_BASE;
 use abi::{MAX_CPUS, PAGE_SIZE, Status};
 
+use super::notification::Notices;
 use super::ranges::{Range, Ranges};
 use super::{Account, Memory, window};
 use crate::boot::options;
@@ -36,6 +37,8 @@ pub struct Space {
     has_ended: AtomicBool,
     account: Arc<Account>,
     inner: Lock<Inner>,
+    /// The last field: those who wait are told when all of the above is back where it came from.
+    notices: Notices,
 }
 
 /// What the lock guards.
@@ -83,6 +86,7 @@ impl Space {
             has_ended: AtomicBool::new(false),
             account: account.clone(),
             inner: Lock::new(inner),
+            notices: Notices::new(),
         }))
     }
 
@@ -116,6 +120,11 @@ impl Space {
     /// What is mapped, locked.
     pub fn lock(&self) -> spin::mutex::SpinMutexGuard<'_, Inner> {
         self.inner.lock()
+    }
+
+    /// Those who are told when it has gone.
+    pub fn notices(&self) -> &Notices {
+        &self.notices
     }
 
     /// Who pays for page tables.
@@ -226,6 +235,17 @@ impl Inner {
             }
         }
         result
+    }
+
+    /// Makes the page tables for these pages; the account pays for them.
+    pub fn prepare(
+        &mut self,
+        account: &Account,
+        mut addresses: impl Iterator<Item = u64>,
+    ) -> Result<(), Refusal> {
+        self.pay(account)?;
+        addresses.try_for_each(|address| self.tables.prepare(address))?;
+        self.pay(account)
     }
 
     fn pay(&mut self, account: &Account) -> Result<(), Refusal> {

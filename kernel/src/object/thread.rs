@@ -88,6 +88,8 @@ pub mod attention {
     pub const MOVED: u64 = 2;
     /// The caller that it holds is not a thread of its CPU.
     pub const CALLER_ELSEWHERE: u64 = 4;
+    /// Its calls are counted, because its process is to end at one of them.
+    pub const COUNTED: u64 = 8;
 }
 
 // SAFETY: `context` is reached only through `Parked`, of which there is one for each thread (`make` makes it,
@@ -174,6 +176,12 @@ impl Thread {
     /// Its process has ended: no assembly may run it any more.
     pub fn note_end(&self) {
         self.fast.attention.fetch_or(attention::ENDED, Ordering::SeqCst);
+    }
+
+    /// Its process is to end at one of its calls, or not any more.
+    pub fn count_calls(&self, is_counted: bool) {
+        let value = if is_counted { attention::COUNTED } else { 0 };
+        self.set_attention(attention::COUNTED, value);
     }
 
     fn set_attention(&self, bits: u64, value: u64) {

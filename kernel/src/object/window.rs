@@ -6,6 +6,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use abi::syscall::CpuMask;
 use abi::window::{STATIC_FIRST_PAGE, WINDOW_BASE, header};
 use abi::{PAGE_SIZE, Status};
 use percpu_core::CpuId;
@@ -20,8 +21,8 @@ use crate::memory::frame::{self, PhysicalFrame};
 use crate::refusal::{Refusal, require};
 use crate::sync::Once;
 
-/// What a window call maps.
-pub struct WindowPlacing {
+/// Pages that a window call maps.
+pub struct Piece {
     /// Page of each unit.
     pub page: u64,
     /// Per-CPU memory.
@@ -30,9 +31,14 @@ pub struct WindowPlacing {
     pub memory_page: u64,
     /// How many.
     pub pages: u64,
-    /// A word for the range.
+}
+
+/// What the kernel keeps for whoever maps.
+#[derive(Clone, Copy)]
+pub struct Words {
+    /// For the ranges that are mapped now.
     pub tag: u64,
-    /// A word for the window.
+    /// For the window.
     pub note: u64,
 }
 
@@ -73,56 +79,71 @@ fn make_header(cpu: CpuId, base: u64) -> PhysicalFrame {
 }
 
 impl Space {
-    /// Maps per-CPU memory at the same place of all units, cleared. Nothing changes unless all of it succeeds.
-    pub fn map_window(&self, placing: &WindowPlacing) -> Result<(), Refusal> {
-        let WindowPlacing {
-            page,
-            ref memory,
-            memory_page,
-            pages,
-            tag,
-            note,
-        } = *placing;
-        check_pages(page, pages)?;
-        let available = memory.pages_per_cpu().ok_or(Status::BadArgument)?;
-        let end = memory_page.checked_add(pages).ok_or(Status::BadArgument)?;
-        require(end <= available, Status::BadArgument)?;
+    /// Maps per-CPU memory at the same places of all units, cleared. Nothing changes unless all of it succeeds.
+    pub fn map_window(&self, pieces: &[Piece], words: Words) -> Result<(), Refusal> {
+        pieces.iter().try_for_each(check_piece)?;
+        let mut taken = 0;
         let result = {
             let mut inner = self.lock();
-            require(!inner.window.overlaps(page, pages), Status::AlreadyMapped)?;
-            memory.take(memory_page, pages)?;
-            let range = Range {
-                first: page,
-                pages,
-                memory: memory.clone(),
-                memory_first: memory_page,
-                tag,
-            };
-            places(&range).for_each(|(_, frame)| frame.clear());
-            let result = inner.map(self.account(), places(&range), Access::Write);
-            if result.is_ok() {
-                inner.window.insert(range);
-                inner.note = note;
+            let result = pieces
+                .iter()
+                .try_for_each(|piece| self.map_piece(&mut inner, piece, words.tag, &mut taken));
+            match &result {
+                Ok(()) => inner.note = words.note,
+                Err(_) => pieces[..taken].iter().for_each(|piece| {
+                    let removed = inner.window.remove_any(piece.page, piece.pages);
+                    removed.iter().for_each(|range| unmap(&mut inner, range));
+                }),
             }
             result
         };
         if result.is_err() {
             self.shoot_down();
-            memory.give_back(memory_page, pages);
+            pieces[..taken]
+                .iter()
+                .for_each(|piece| piece.memory.give_back(piece.memory_page, piece.pages));
         }
         result
     }
 
-    /// Takes pages away from all units, and waits until no CPU can reach them.
-    pub fn unmap_window(&self, page: u64, pages: u64, note: u64) -> Result<(), Refusal> {
+    /// One of the pieces; counts it in `taken` as soon as its pages are this window's.
+    fn map_piece(
+        &self,
+        inner: &mut Inner,
+        piece: &Piece,
+        tag: u64,
+        taken: &mut usize,
+    ) -> Result<(), Refusal> {
+        let (first, pages) = (piece.page, piece.pages);
+        require(!inner.window.overlaps(first, pages), Status::AlreadyMapped)?;
+        piece.memory.take(piece.memory_page, pages)?;
+        *taken += 1;
+        let range = Range {
+            first,
+            pages,
+            memory: piece.memory.clone(),
+            memory_first: piece.memory_page,
+            tag,
+        };
+        places(&range).for_each(|(_, frame)| frame.clear());
+        if piece.memory.is_on_touch() {
+            // A touch must not fail for want of a page table.
+            inner.prepare(self.account(), addresses(&range).map(|(_, _, address)| address))?;
+        }
+        inner.map(self.account(), places(&range), Access::Write)?;
+        inner.window.insert(range);
+        Ok(())
+    }
+
+    /// Takes pages away from all units, and waits until no CPU can reach them. How many there were.
+    pub fn unmap_window(&self, page: u64, pages: u64, note: u64) -> Result<u64, Refusal> {
         let is_range = pages > 0 && page.checked_add(pages).is_some();
         require(is_range, Status::BadArgument)?;
         let removed = {
             let mut inner = self.lock();
-            let removed = inner.window.remove(page, pages).ok_or(Status::NotMapped)?;
-            for (address, _) in removed.iter().flat_map(places) {
-                inner.tables.unmap(address);
-            }
+            let removed = inner.window.remove_any(page, pages);
+            require(!removed.is_empty(), Status::NotMapped)?;
+            removed.iter().for_each(|range| unmap(&mut inner, range));
             inner.note = note;
             removed
         };
@@ -130,7 +151,7 @@ impl Space {
         removed
             .iter()
             .for_each(|range| range.memory.give_back(range.memory_first, range.pages));
-        Ok(())
+        Ok(removed.iter().map(|range| range.pages).sum())
     }
 
     /// Writes bytes to the same offset of every unit.
@@ -145,16 +166,90 @@ impl Space {
         let pages = end.div_ceil(PAGE_SIZE) - first;
         let inner = self.lock();
         let ranges = inner.window.parts(first, pages).ok_or(Status::NotMapped)?;
+        let is_whole = |range: &Range| places(range).count() == addresses(range).count();
+        require(ranges.iter().all(is_whole), Status::NotMapped)?;
         ranges.iter().for_each(|range| fill(range, offset, bytes));
         Ok(())
     }
 
     /// The first range at or behind a page, and the note.
-    pub fn query_window(&self, page: u64) -> Result<[u64; 4], Refusal> {
+    pub fn query_window(&self, page: u64) -> Result<[u64; 6], Refusal> {
         let inner: &Inner = &self.lock();
-        let range = inner.window.at_or_behind(page).ok_or(Status::NotMapped)?;
-        Ok([range.first, range.pages, range.tag, inner.note])
+        let nothing = Refusal {
+            status: Status::NotMapped,
+            words: [inner.note, 0],
+        };
+        let range = inner.window.at_or_behind(page).ok_or(nothing)?;
+        let (memory, memory_first) = (range.memory.id, range.memory_first);
+        Ok([
+            range.first,
+            range.pages,
+            range.tag,
+            inner.note,
+            memory,
+            memory_first,
+        ])
     }
+
+    /// The memory that is mapped at a page.
+    pub fn window_memory(&self, page: u64) -> Result<Arc<Memory>, Refusal> {
+        let inner = self.lock();
+        let range = inner.window.covering(page).ok_or(Status::NotMapped)?;
+        Ok(range.memory.clone())
+    }
+
+    /// The CPUs in whose units a page has a frame.
+    pub fn window_populated(&self, page: u64) -> Result<CpuMask, Refusal> {
+        let inner = self.lock();
+        let range = inner.window.covering(page).ok_or(Status::NotMapped)?;
+        let mut mask = CpuMask::default();
+        let at = range.memory_first + (page - range.first);
+        for (cpu, _) in units().filter(|(cpu, _)| range.memory.frame_of(*cpu, at).is_some()) {
+            mask.0[cpu.index() / 64] |= 1 << (cpu.index() % 64);
+        }
+        Ok(mask)
+    }
+
+    /// A page was touched that has no frame. Whether it has one now.
+    pub fn touch(&self, address: u64) -> bool {
+        let stride = options::options().window_stride;
+        let Some(offset) = address.checked_sub(WINDOW_BASE) else {
+            return false;
+        };
+        let Some((cpu, base)) = units().nth((offset / stride) as usize) else {
+            return false;
+        };
+        let page = (address - base) / PAGE_SIZE;
+        let mut inner = self.lock();
+        let Some(range) = inner.window.covering(page) else {
+            return false;
+        };
+        let Some(frame) = range.memory.touch(cpu, range.memory_first + (page - range.first)) else {
+            return false;
+        };
+        let at = base + page * PAGE_SIZE;
+        // Somebody else may have touched it at the same time.
+        inner.tables.translate(at).is_some()
+            || inner
+                .map(self.account(), core::iter::once((at, frame)), Access::Write)
+                .is_ok()
+    }
+}
+
+fn unmap(inner: &mut Inner, range: &Range) {
+    addresses(range).for_each(|(_, _, address)| {
+        inner.tables.unmap(address);
+    });
+}
+
+fn check_piece(piece: &Piece) -> Result<(), Refusal> {
+    check_pages(piece.page, piece.pages)?;
+    let available = piece.memory.pages_per_cpu().ok_or(Status::BadArgument)?;
+    let end = piece
+        .memory_page
+        .checked_add(piece.pages)
+        .ok_or(Status::BadArgument)?;
+    require(end <= available, Status::BadArgument)
 }
 
 /// Pages of a unit that are not the header.
@@ -167,14 +262,20 @@ fn check_pages(page: u64, pages: u64) -> Result<(), Refusal> {
     )
 }
 
-/// Where a range lies in every unit, and each CPU's frames there.
-fn places(range: &Range) -> impl Iterator<Item = (u64, PhysicalFrame)> + Clone {
+/// Where a range lies in every unit: the CPU, the page of the memory, and the address.
+fn addresses(range: &Range) -> impl Iterator<Item = (CpuId, u64, u64)> + Clone {
     units().flat_map(move |(cpu, base)| {
         (0..range.pages).map(move |page| {
             let address = base + (range.first + page) * PAGE_SIZE;
-            (address, range.memory.frame_of(cpu, range.memory_first + page))
+            (cpu, range.memory_first + page, address)
         })
     })
+}
+
+/// Where a range lies in every unit, and each CPU's frames there, as far as there are any.
+fn places(range: &Range) -> impl Iterator<Item = (u64, PhysicalFrame)> + Clone {
+    addresses(range)
+        .filter_map(move |(cpu, page, address)| Some((address, range.memory.frame_of(cpu, page)?)))
 }
 
 /// Writes the bytes that fall into a range.
@@ -184,7 +285,9 @@ fn fill(range: &Range, offset: u64, bytes: &[u8]) {
             let start = (range.first + page) * PAGE_SIZE;
             let from = start.max(offset);
             let to = (start + PAGE_SIZE).min(offset + bytes.len() as u64);
-            let frame = range.memory.frame_of(cpu, range.memory_first + page);
+            let Some(frame) = range.memory.frame_of(cpu, range.memory_first + page) else {
+                continue;
+            };
             let piece = &bytes[(from - offset) as usize..(to - offset) as usize];
             contents::write(frame, (from - start) as usize, piece);
         }
@@ -192,14 +295,13 @@ fn fill(range: &Range, offset: u64, bytes: &[u8]) {
 }
 
 /// With the option `log_windows`: which frame lies at each page of a range, in each unit.
-pub fn log_pages(name: impl core::fmt::Display, range: &WindowPlacing) {
+pub fn log_pages(name: impl core::fmt::Display, piece: &Piece) {
     for (cpu, _) in units() {
-        for page in 0..range.pages {
-            let frame = range.memory.frame_of(cpu, range.memory_page + page).address();
-            crate::log!(
-                "window: process {name} cpu {cpu} page {} frame {frame:#x}",
-                range.page + page
-            );
+        for page in 0..piece.pages {
+            if let Some(frame) = piece.memory.frame_of(cpu, piece.memory_page + page) {
+                let (page, frame) = (piece.page + page, frame.address());
+                crate::log!("window: process {name} cpu {cpu} page {page} frame {frame:#x}");
+            }
         }
     }
 }

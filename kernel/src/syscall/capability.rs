@@ -1,5 +1,6 @@
 //! Calls on capabilities.
 
+use abi::syscall::NOTIFICATION_BADGE;
 use abi::{Handle, Rights, Status};
 
 use super::one;
@@ -13,6 +14,7 @@ pub fn grant(caller: &Process, words: &[u64; 9]) -> Answer {
     let capability = grantable(caller, capability)?;
     let rights = Rights::from_word(rights).ok_or(Status::BadArgument)?;
     let may_be_badged = capability.object.as_endpoint().is_some() && capability.badge == 0;
+    require(badge != NOTIFICATION_BADGE, Status::BadArgument)?;
     require(badge == 0 || may_be_badged, Status::BadArgument)?;
     let badge = if badge == 0 { capability.badge } else { badge };
     let rights = capability.rights.and(rights);

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use abi::syscall::{Placement, access};
-use abi::{Rights, Status};
+use abi::{Registers, Rights, Status};
 
 use super::one;
 use crate::object::space::Placing;
@@ -38,6 +38,12 @@ pub fn map(caller: &Process, words: &[u64; 9]) -> Answer {
     };
     process.living_space()?.map(&placing, how)?;
     DONE
+}
+
+/// `MemoryQuery`: `[memory: READ]`.
+pub fn query(caller: &Process, words: &[u64; 9]) -> Answer {
+    let memory = caller.look_up(words[0], Rights::READ, Object::as_memory)?;
+    Ok(Registers::of(&memory.query()))
 }
 
 /// `MemoryUnmap`: `[process: MANAGE, address, pages]`.

@@ -1,12 +1,14 @@
 //! Calls on processes.
 
-use abi::syscall::End;
-use abi::{Handle, Registers, Rights, Status};
+use abi::syscall::{End, Moment};
+use abi::{Call, Handle, Registers, Rights, Status};
 
+use super::answer;
+use crate::object::doom;
 use crate::object::process::Name;
 use crate::object::{Account, Capability, Object, Process, Running};
 use crate::refusal::{Answer, DONE, Refusal, require};
-use crate::schedule;
+use crate::{ipc, schedule};
 
 /// `ProcessCreate`: `[frames, name, name]`.
 pub fn create(caller: &Process, words: &[u64; 9]) -> Answer {
@@ -43,6 +45,52 @@ pub fn end(caller: &Process, words: &[u64; 9]) -> Answer {
 pub fn exit(caller: Running, words: &[u64; 9]) {
     caller.process().end(End::Exited(words[0]));
     schedule::leave(caller);
+}
+
+/// `DebugEndAt`: `[process: MANAGE, calls, moment]`.
+pub fn debug_end_at(caller: &Process, words: &[u64; 9]) -> Answer {
+    let process = caller.look_up(words[0], Rights::MANAGE, Object::as_process)?;
+    require(words[1] <= doom::MOST_CALLS, Status::BadArgument)?;
+    let moment = Moment::from_word(words[2]).ok_or(Status::BadArgument)?;
+    process.arrange_end(words[1], moment);
+    DONE
+}
+
+/// The call at which the caller's process was to end.
+pub fn strike(mut caller: Running, moment: Moment) {
+    let process = caller.process().clone();
+    let frame = &caller.context().frame;
+    let (number, words) = (frame.rax, frame.registers().0);
+    let call = Call::from_word(number).filter(|_| moment == Moment::After);
+    match call {
+        // What this holds while the CPU idles is gone as soon as anything happens here.
+        Some(Call::Call) => {
+            ipc::call(caller, &words);
+            process.end(End::Killed);
+            schedule::leave_if_dead();
+        }
+        Some(Call::ReplyReceive) => {
+            process.end(End::Killed);
+            ipc::reply(caller, &words);
+        }
+        None
+        | Some(
+            Call::Receive
+            | Call::Wait
+            | Call::NotificationWait
+            | Call::ThreadYield
+            | Call::ThreadExit
+            | Call::ProcessExit,
+        ) => {
+            process.end(End::Killed);
+            schedule::leave(caller);
+        }
+        Some(call) => {
+            let answer = answer(call, &process, &words);
+            process.end(End::Killed);
+            schedule::finish(caller, answer);
+        }
+    }
 }
 
 /// `Wait`: `[process or thread: READ]`.

@@ -1,28 +1,69 @@
 //! Calls on windows.
 
+use alloc::vec::Vec;
+
+use abi::syscall::MAX_WINDOW_LIST;
 use abi::{PAGE_SIZE, Registers, Rights, Status};
 
+use super::one;
 use crate::boot::options;
-use crate::object::window::{WindowPlacing, log_pages};
-use crate::object::{Object, Process};
-use crate::refusal::{Answer, DONE, require};
+use crate::object::window::{Piece, Words, log_pages};
+use crate::object::{Capability, Object, Process};
+use crate::refusal::{Answer, DONE, Refusal, require};
+
+/// Bytes of a list's entry.
+const ENTRY: usize = 4 * 8;
 
 /// `WindowMap`: `[window: MANAGE, memory: MANAGE, window page, memory page, pages, tag, note]`.
 pub fn map(caller: &Process, words: &[u64; 9]) -> Answer {
     let [window, memory, page, memory_page, pages, tag, note, ..] = *words;
     let process = caller.look_up(window, Rights::MANAGE, Object::as_window)?;
-    let memory = caller.look_up(memory, Rights::MANAGE, Object::as_memory)?;
-    let placing = WindowPlacing {
+    let piece = piece(caller, [memory, page, memory_page, pages])?;
+    map_pieces(&process, &[piece], Words { tag, note })
+}
+
+/// `WindowMapList`: `[window: MANAGE, list address, entries, tag, note]`.
+pub fn map_list(caller: &Process, words: &[u64; 9]) -> Answer {
+    let [window, list, entries, tag, note, ..] = *words;
+    let process = caller.look_up(window, Rights::MANAGE, Object::as_window)?;
+    require((1..=MAX_WINDOW_LIST).contains(&entries), Status::BadArgument)?;
+    let mut bytes = [0; MAX_WINDOW_LIST as usize * ENTRY];
+    let bytes = &mut bytes[..entries as usize * ENTRY];
+    caller.living_space()?.copy_in(list, bytes)?;
+    let mut pieces = Vec::new();
+    pieces
+        .try_reserve_exact(entries as usize)
+        .map_err(|_| Status::HeapExhausted)?;
+    for entry in bytes.chunks_exact(ENTRY) {
+        pieces.push(piece(caller, decode(entry))?);
+    }
+    map_pieces(&process, &pieces, Words { tag, note })
+}
+
+fn decode(entry: &[u8]) -> [u64; 4] {
+    let mut words = [0; 4];
+    for (word, bytes) in words.iter_mut().zip(entry.chunks_exact(8)) {
+        *word = bytes
+            .iter()
+            .rev()
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+    }
+    words
+}
+
+fn piece(caller: &Process, [memory, page, memory_page, pages]: [u64; 4]) -> Result<Piece, Refusal> {
+    Ok(Piece {
         page,
-        memory,
+        memory: caller.look_up(memory, Rights::MANAGE, Object::as_memory)?,
         memory_page,
         pages,
-        tag,
-        note,
-    };
-    process.living_space()?.map_window(&placing)?;
+    })
+}
+
+fn map_pieces(process: &Process, pieces: &[Piece], words: Words) -> Answer {
+    process.living_space()?.map_window(pieces, words)?;
     if options::options().log_windows {
-        log_pages(process.name, &placing);
+        pieces.iter().for_each(|piece| log_pages(process.name, piece));
     }
     DONE
 }
@@ -31,8 +72,8 @@ pub fn map(caller: &Process, words: &[u64; 9]) -> Answer {
 pub fn unmap(caller: &Process, words: &[u64; 9]) -> Answer {
     let [window, page, pages, note, ..] = *words;
     let process = caller.look_up(window, Rights::MANAGE, Object::as_window)?;
-    process.living_space()?.unmap_window(page, pages, note)?;
-    DONE
+    let taken = process.living_space()?.unmap_window(page, pages, note)?;
+    Ok(Registers::of(&[taken]))
 }
 
 /// `WindowFill`: `[window: WRITE, byte offset, source address, bytes]`.
@@ -52,4 +93,26 @@ pub fn query(caller: &Process, words: &[u64; 9]) -> Answer {
     let [window, page, ..] = *words;
     let process = caller.look_up(window, Rights::READ, Object::as_window)?;
     Ok(Registers::of(&process.living_space()?.query_window(page)?))
+}
+
+/// `WindowNote`: `[window: MANAGE, note]`.
+pub fn note(caller: &Process, words: &[u64; 9]) -> Answer {
+    let process = caller.look_up(words[0], Rights::MANAGE, Object::as_window)?;
+    process.living_space()?.lock().note = words[1];
+    DONE
+}
+
+/// `WindowMemory`: `[window: MANAGE, page]`.
+pub fn memory(caller: &Process, words: &[u64; 9]) -> Answer {
+    let process = caller.look_up(words[0], Rights::MANAGE, Object::as_window)?;
+    let memory = process.living_space()?.window_memory(words[1])?;
+    one(caller.insert(Capability::all(Object::Memory(memory)))?)
+}
+
+/// `WindowPopulated`: `[window: READ, page]`.
+pub fn populated(caller: &Process, words: &[u64; 9]) -> Answer {
+    let process = caller.look_up(words[0], Rights::READ, Object::as_window)?;
+    Ok(Registers::of(
+        &process.living_space()?.window_populated(words[1])?.0,
+    ))
 }

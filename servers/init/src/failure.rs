@@ -20,6 +20,10 @@ pub enum Failure {
     Kernel(&'static str, Refusal),
     /// The percpu server has per-CPU statics, which nobody could map for it.
     ServerWithStatics,
+    /// The percpu server ended by itself too often.
+    ServerKeepsFailing,
+    /// A program asked init for something that makes no sense. Holds what.
+    NoRequest(u64),
     /// The manifest names more programs than init can keep in mind. Holds how many.
     TooManyPrograms(usize),
 }
@@ -40,6 +44,8 @@ impl fmt::Display for Failure {
             Failure::Percpu(error) => error.fmt(f),
             Failure::Kernel(what, refusal) => write!(f, "the kernel refused to {what}: {refusal}"),
             Failure::ServerWithStatics => write!(f, "the percpu server cannot have per-CPU statics"),
+            Failure::ServerKeepsFailing => write!(f, "the percpu server keeps failing"),
+            Failure::NoRequest(what) => write!(f, "a program asked for {what}, which makes no sense"),
             Failure::TooManyPrograms(most) => write!(f, "the manifest names more than {most} programs"),
         }
     }

@@ -1,5 +1,5 @@
-//! init, the first program: starts the percpu server, then everything that the manifest names, and says how
-//! it all ended.
+//! init, the first program: starts the percpu server, and again when it has ended, then everything that the
+//! manifest names, and says how it all ended.
 //!
 //! The kernel gives init all authority there is. init gives the percpu server what is left of the first
 //! chunk and half of the free frames, and each program just its own process, the console, and a badged way
@@ -9,21 +9,27 @@
 
 mod child;
 mod failure;
+mod keeper;
 mod program;
+mod roster;
 mod server;
+mod supervisor;
 
 use arrayvec::ArrayVec;
 use boot_module::{Archive, Run, Verdict, runs};
 use userlib::ipc::Endpoint;
+use userlib::notification::Notification;
+use userlib::sync::Once;
 use userlib::{entry, println, process, start};
 
 use failure::Failure;
-use server::Server;
+use server::Keeper;
+use supervisor::Supervisor;
 
 entry!(main);
 
-/// Most programs of one boot; the percpu server takes no more clients.
-const MOST_PROGRAMS: usize = 64;
+/// Most programs of one boot: the roster has no room for more.
+const MOST_PROGRAMS: usize = abi::percpu::ledger::MOST_WINDOWS;
 
 fn main() -> Result<(), Failure> {
     let all_good = run_all().unwrap_or_else(|failure| {
@@ -52,16 +58,29 @@ fn main() -> Result<(), Failure> {
 /// Runs everything at once, waits for all, and reports in the manifest's order.
 fn run_all() -> Result<bool, Failure> {
     let archive = Archive::new(start::boot_module());
-    let server = Server::start(&archive)?;
-    let mut started: ArrayVec<_, MOST_PROGRAMS> = ArrayVec::new();
-    let mut all_good = true;
+    let deaths = Notification::create().map_err(Failure::doing("make a notification"))?;
+    let (keeper, server) = Keeper::new(archive)?;
+    keeper::watch(keeper, deaths)?;
+    let mut list: ArrayVec<_, MOST_PROGRAMS> = ArrayVec::new();
     for run in runs(archive.find("manifest")?)? {
-        let run = run?;
-        let badge = abi::percpu::INIT_BADGE + 1 + started.len() as u64;
-        let launched = program::launch(&archive, &server, &run, badge);
         let full = |_| Failure::TooManyPrograms(MOST_PROGRAMS);
-        started.try_push((run, launched)).map_err(full)?;
+        list.try_push(run?).map_err(full)?;
     }
+    static SUPERVISOR: Once<Supervisor> = Once::new();
+    let endpoint = Endpoint::create().map_err(Failure::doing("make an endpoint"))?;
+    let supervisor = SUPERVISOR.call_once(|| Supervisor {
+        archive,
+        server,
+        deaths,
+        endpoint,
+        runs: list,
+    });
+    let launch =
+        |(run, badge): (&Run<'static>, u64)| (*run, program::launch(&archive, supervisor, run, badge));
+    let badges = abi::percpu::INIT_BADGE + 1..;
+    let started: ArrayVec<_, MOST_PROGRAMS> = supervisor.runs.iter().zip(badges).map(launch).collect();
+    supervisor::serve(supervisor)?;
+    let mut all_good = true;
     for (run, launched) in started {
         let end = launched.and_then(|child| process::wait(child.process()).map_err(Failure::doing("wait")));
         all_good &= report(&run, end);

@@ -1,22 +1,30 @@
 //! Starting one program of the manifest.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use abi::percpu::{PercpuError, Request};
 use abi::start::StartInfo;
 use abi::window::STATIC_FIRST_PAGE;
-use abi::{PAGE_SIZE, Rights};
+use abi::{Handle, PAGE_SIZE, Rights};
 use boot_module::{Archive, Program, Run, Template};
 use userlib::process::Child;
 use userlib::{percpu, println, start};
 
 use crate::child::{self, Texts};
 use crate::failure::Failure;
-use crate::server::Server;
+use crate::roster;
+use crate::supervisor::Supervisor;
 
 /// Starts a program; when anything is refused, its process is ended and everything of it comes back.
-pub fn launch(archive: &Archive<'_>, server: &Server, run: &Run<'_>, badge: u64) -> Result<Child, Failure> {
+pub fn launch(
+    archive: &Archive<'_>,
+    supervisor: &Supervisor,
+    run: &Run<'_>,
+    badge: u64,
+) -> Result<Child, Failure> {
     let program = Program::read(archive.find(run.name)?)?;
     let child = Child::create(run.memory_frames, run.name).map_err(Failure::doing("make a process"))?;
-    match fill_and_start(&child, &program, server, run, badge) {
+    match fill_and_start(&child, &program, supervisor, run, badge) {
         Ok(()) => Ok(child),
         Err(failure) => {
             // The failure is what is reported; a process that cannot even be ended holds its frames.
@@ -29,15 +37,21 @@ pub fn launch(archive: &Archive<'_>, server: &Server, run: &Run<'_>, badge: u64)
 fn fill_and_start(
     child: &Child,
     program: &Program<'_>,
-    server: &Server,
+    supervisor: &Supervisor,
     run: &Run<'_>,
     badge: u64,
 ) -> Result<(), Failure> {
+    // Before it is anybody's client, so that a percpu server that follows learns of it.
+    roster::add(supervisor.deaths, badge, child.window())?;
     child::load(child, program)?;
-    attach(child, &program.template, server, run.quota_pages, badge)?;
-    let percpu = child.grant(server.endpoint.0, Rights::SEND, badge);
+    attach(child, &program.template, supervisor, run.quota_pages, badge)?;
+    let percpu = child.grant(supervisor.server.endpoint.0, Rights::SEND, badge);
     let info = StartInfo {
         percpu: percpu.map_err(Failure::doing("grant the percpu server's endpoint"))?,
+        supervisor: match run.has_supervisor {
+            true => supervisor.grant_to(child, badge)?,
+            false => Handle::NONE,
+        },
         quota_pages: run.quota_pages,
         ..child::give_basics(child)?
     };
@@ -52,17 +66,19 @@ fn fill_and_start(
 fn attach(
     child: &Child,
     template: &Template<'_>,
-    server: &Server,
+    supervisor: &Supervisor,
     quota_pages: u64,
     badge: u64,
 ) -> Result<(), Failure> {
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
     let request = Request::Attach {
         badge,
         quota_pages,
         static_pages: template.pages,
     };
-    let message = request.encode().with_capability(child.window());
-    let answer = server.privileged.call(&message).map_err(percpu::Error::Kernel)?;
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let message = request.numbered(number).with_capability(child.window());
+    let answer = percpu::call_again(supervisor.server.privileged, &message).map_err(percpu::Error::Kernel)?;
     let [pool, ..] = PercpuError::from_answer(&answer).map_err(percpu::Error::Refused)?;
     if pool != 0 && start::info().handover.reserved_pages > 0 {
         println!("init: the reserved part is used up: static part of badge {badge} in dynamic pages");

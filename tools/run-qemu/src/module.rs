@@ -126,6 +126,7 @@ mod tests {
             quota: 3,
             memory: 5,
             expect: Expect::Fault,
+            supervisor: true,
         };
         let run = Run {
             name: "probe".into(),
@@ -146,6 +147,7 @@ mod tests {
             quota_pages: 3,
             memory_frames: 5,
             expect: boot_module::Expect::Fault,
+            has_supervisor: true,
             argument: "read 0x10: now",
         };
         assert_eq!(read, [Ok(expected)]);

@@ -31,6 +31,8 @@ pub struct Terms {
     pub memory: u32,
     /// How it must end.
     pub expect: Expect,
+    /// Whether it may start processes and end the percpu server.
+    pub supervisor: bool,
 }
 
 impl Default for Terms {
@@ -39,6 +41,7 @@ impl Default for Terms {
             quota: 64,
             memory: 2048,
             expect: Expect::Exit,
+            supervisor: false,
         }
     }
 }
@@ -107,18 +110,20 @@ fn line(run: &Run) -> String {
         quota,
         memory,
         expect,
+        supervisor,
     } = run.terms;
     let expect = match expect {
         Expect::Exit => "exit",
         Expect::Fault => "fault",
     };
+    let supervisor = if supervisor { " supervisor=yes" } else { "" };
     let argument = run
         .argument
         .as_ref()
         .map(|argument| format!(" arg={argument}"))
         .unwrap_or_default();
     format!(
-        "run {} quota={quota} memory={memory} expect={expect}{argument}\n",
+        "run {} quota={quota} memory={memory} expect={expect}{supervisor}{argument}\n",
         run.name
     )
 }
@@ -140,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_manifest_line_says_what_init_needs() {
-        let table = toml::from_str("[probe]\nexpect = \"fault\"\nquota = 3\n").unwrap();
+        let table = toml::from_str("[probe]\nexpect = \"fault\"\nquota = 3\nsupervisor = true\n").unwrap();
         let words = ["counter", "probe:read 0x10: now"];
         let runs: Vec<Run> = words
             .iter()
@@ -149,7 +154,7 @@ mod tests {
         assert_eq!(
             manifest(&runs),
             "run counter quota=64 memory=2048 expect=exit\n\
-             run probe quota=3 memory=2048 expect=fault arg=read 0x10: now\n"
+             run probe quota=3 memory=2048 expect=fault supervisor=yes arg=read 0x10: now\n"
         );
     }
 

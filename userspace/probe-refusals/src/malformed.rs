@@ -63,11 +63,11 @@ fn labels_and_words(checks: &mut Checks) {
         name: [0; 16],
     };
     let mut bad_populate = create.encode();
-    bad_populate.words[1] = 2;
+    bad_populate.words[1] = 3;
     let mut bad_name = create.encode();
     bad_name.words[2] = 0xff;
     let mut extra = Request::Destroy { region }.encode();
-    extra.words[5] = 1;
+    extra.words[4] = 1;
     let table = [
         ("unknown-request", send(99, [0; 6]), UnknownRequest(99)),
         ("unknown-request-0", send(0, [1; 6]), UnknownRequest(0)),
@@ -81,7 +81,7 @@ fn labels_and_words(checks: &mut Checks) {
             send(number::STATS, [0, 0, 3, 0, 0, 0]),
             Malformed(2),
         ),
-        ("malformed-destroy", percpu::send(&extra), Malformed(5)),
+        ("malformed-destroy", percpu::send(&extra), Malformed(4)),
         ("malformed-populate", percpu::send(&bad_populate), Malformed(1)),
         ("malformed-name", percpu::send(&bad_name), Malformed(2)),
     ];
@@ -107,14 +107,14 @@ fn capabilities(checks: &mut Checks) {
         quota_pages: 1,
         static_pages: 0,
     };
-    let without = attach.encode().with_capability(Handle::NONE);
+    let without = attach.numbered(1).with_capability(Handle::NONE);
     refused(
         checks,
         "malformed-attach",
         percpu::send(&without),
         PercpuError::Malformed(6),
     );
-    let not_init = percpu::send(&attach.encode().with_capability(own.0));
+    let not_init = percpu::send(&attach.numbered(1).with_capability(own.0));
     refused(checks, "not-permitted", not_init, PercpuError::NotPermitted);
     checks.equal("own-endpoint-drop", ipc::drop_capability(own.0), Ok(()));
 }

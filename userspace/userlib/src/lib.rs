@@ -35,6 +35,7 @@ pub mod crowd;
 pub mod ipc;
 #[expect(unsafe_code, reason = "memory that the kernel maps becomes slices")]
 pub mod memory;
+pub mod notification;
 pub mod percpu;
 #[expect(unsafe_code, reason = "maps into a child and starts its threads")]
 pub mod process;
@@ -54,12 +55,14 @@ mod stack;
     reason = "the first instruction of a program, and the page it finds"
 )]
 pub mod start;
+pub mod supervisor;
 pub mod sync;
 #[expect(unsafe_code, reason = "the one system call instruction")]
 pub mod syscall;
 #[expect(unsafe_code, reason = "a thread's stack, and what it runs, are raw memory")]
 pub mod thread;
 pub mod visit;
+pub mod workload;
 
 pub mod cell;
 #[expect(unsafe_code, reason = "reads the kernel's header pages in the window")]

@@ -1,9 +1,9 @@
 //! Memory objects, and mapping them into this process.
 
-use core::ptr::with_exposed_provenance_mut;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use abi::syscall::{Placement, access};
+use abi::syscall::{MemoryKind, Placement, access};
 use abi::{Call, Handle, PAGE_SIZE, Registers};
 
 use crate::sync::Mutex;
@@ -41,6 +41,17 @@ impl Memory {
     /// The kernel's refusal.
     pub fn own(pages: u64) -> Result<Memory, Refusal> {
         Memory::create(start::info().process, pages, Placement::Anywhere)
+    }
+
+    /// A memory object that somebody else has made, by a capability of this program's own. None for per-CPU memory,
+    /// which cannot be mapped here: the capability is dropped then.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn received(handle: Handle) -> Result<Option<Memory>, Refusal> {
+        let [_, pages, kind, ..] = ask(Call::MemoryQuery, &Registers::of(&[handle.0]))?.0;
+        let memory = Memory { handle, pages };
+        Ok((kind == MemoryKind::Plain as u64).then_some(memory))
     }
 
     /// Its handle.
@@ -124,6 +135,14 @@ impl Mapping {
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.pages as usize * PAGE_SIZE as usize
+    }
+
+    /// Its contents, which others may have mapped and change at any time.
+    #[must_use]
+    pub fn words(&self) -> &[AtomicU64] {
+        let start = with_exposed_provenance::<AtomicU64>(self.address);
+        // SAFETY: `new` mapped these bytes writable and page-aligned, at addresses that are this mapping's alone.
+        unsafe { core::slice::from_raw_parts(start, self.bytes() / size_of::<AtomicU64>()) }
     }
 
     /// Its contents.

@@ -3,17 +3,24 @@
 //! A region is the same range of offsets in every unit of this program's window. The server hands out whole
 //! pages; what lies where in a region is the program's business.
 
+mod batch;
+mod map;
+
 use core::fmt;
 
 use abi::message::MESSAGE_WORDS;
-use abi::percpu::{Grant, PROTOCOL_VERSION, RegionId, Request};
+use abi::percpu::{Grant, Name, PROTOCOL_VERSION, RegionId, Request};
+use abi::syscall::CpuMask;
 use abi::{Message, PAGE_SIZE, Status};
 
 pub use abi::percpu::{Geometry, PercpuError, Populate, Stats};
+pub use batch::{Answers, Batch};
+pub use map::{Map, map};
 
 use crate::cell::{Offset, PerCpuCell, PerCpuPair, Place, Value};
 use crate::ipc::Endpoint;
-use crate::{Refusal, start};
+use crate::sync::Mutex;
+use crate::{Refusal, machine, start};
 
 /// Why a request failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,16 +63,44 @@ impl From<PercpuError> for Error {
 /// # Errors
 /// See [`Error`].
 pub fn send(message: &Message) -> Result<[u64; MESSAGE_WORDS], Error> {
-    let answer = Endpoint(start::info().percpu).call(message)?;
+    let answer = call_again(Endpoint(start::info().percpu), message)?;
     Ok(PercpuError::from_answer(&answer)?)
 }
+
+/// Sends a message to a percpu server, and again to the next one when that has ended before it answered. A request
+/// with a number is done once, however often it is sent.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn call_again(server: Endpoint, message: &Message) -> Result<Message, Refusal> {
+    loop {
+        match server.call(message) {
+            Err(refusal) if refusal.status == Status::ReplyLost => {}
+            other => return other,
+        }
+    }
+}
+
+/// The number of the last request that changed something. Locked as long as such a request is under way: the
+/// server remembers one for each program.
+static LAST_NUMBER: Mutex<u64> = Mutex::new(0);
 
 /// Makes a request.
 ///
 /// # Errors
 /// See [`Error`].
 pub fn request(request: &Request) -> Result<[u64; MESSAGE_WORDS], Error> {
-    send(&request.encode())
+    match request.is_change() {
+        true => with_next_number(|number| send(&request.numbered(number))),
+        false => send(&request.encode()),
+    }
+}
+
+/// Gives `act` the number for a request; nobody else makes one that changes something meanwhile.
+pub fn with_next_number<T>(act: impl FnOnce(u64) -> T) -> T {
+    let mut number = LAST_NUMBER.lock();
+    *number += 1;
+    act(*number)
 }
 
 /// Shakes hands: the window's shape, and what this program may have.
@@ -101,7 +136,16 @@ impl Region {
     /// # Errors
     /// See [`Error`].
     pub fn reserve(bytes: u64, align: u64) -> Result<Region, Error> {
-        Region::granted(&Request::Reserve { bytes, align })
+        Region::reserve_named(bytes, align, "")
+    }
+
+    /// The same with a name for people; more than 16 bytes are cut off.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn reserve_named(bytes: u64, align: u64, name: &str) -> Result<Region, Error> {
+        let name = padded(name);
+        Region::granted(&Request::Reserve { bytes, align, name })
     }
 
     /// A region of dynamic pages. `name` is for people; more than 16 bytes are cut off.
@@ -118,12 +162,15 @@ impl Region {
     }
 
     fn granted(ask: &Request) -> Result<Region, Error> {
-        let grant = Grant::decode(&request(ask)?);
-        Ok(Region {
+        Ok(Region::from_grant(&Grant::decode(&request(ask)?)))
+    }
+
+    fn from_grant(grant: &Grant) -> Region {
+        Region {
             id: grant.region,
             offset: grant.offset,
             bytes: grant.bytes,
-        })
+        }
     }
 
     /// Gets frames for pages of it, on all CPUs; pages that have some keep them and their contents.
@@ -133,6 +180,43 @@ impl Region {
     pub fn populate(&self, page: u64, count: u64) -> Result<(), Error> {
         let region = self.id;
         request(&Request::Populate { region, page, count }).map(drop)
+    }
+
+    /// Gives the frames of pages of it back, on all CPUs. Cells there must not be used until they are populated again:
+    /// that ends the program with a page fault.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn depopulate(&self, page: u64, count: u64) -> Result<(), Error> {
+        let region = self.id;
+        request(&Request::Depopulate { region, page, count }).map(drop)
+    }
+
+    /// The CPUs whose copies of a page of it have a frame. With [`Populate::OnTouch`], reading another one's copy
+    /// gives it a frame: see [`Region::sum_touched`].
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn populated(&self, page: u64) -> Result<CpuMask, Error> {
+        let region = self.id;
+        let [a, b, c, d, ..] = request(&Request::Populated { region, page })?;
+        Ok(CpuMask([a, b, c, d]))
+    }
+
+    /// The sum of a cell's copies on those CPUs that have touched its page; the others' are 0, and stay without a
+    /// frame. `None` outside of the region, or when `at` is not aligned.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn sum_touched(&self, at: u64) -> Result<Option<u64>, Error> {
+        let Some(cell) = self.cell::<u64>(at) else {
+            return Ok(None);
+        };
+        let touched = self.populated(at / PAGE_SIZE)?;
+        let cpus = (0..machine::possible_cpus()).filter(|cpu| touched.contains(*cpu));
+        Ok(Some(
+            cpus.filter_map(|cpu| cell.on(cpu)).fold(0, u64::wrapping_add),
+        ))
     }
 
     /// Gives it back. Cells in it borrow it, so none is left.
@@ -196,7 +280,7 @@ impl Region {
 }
 
 /// Up to 16 bytes of a text, cut at a character's border.
-fn padded(text: &str) -> [u8; 16] {
+fn padded(text: &str) -> Name {
     let mut name = [0; 16];
     let length = text.floor_char_boundary(name.len());
     name[..length].copy_from_slice(&text.as_bytes()[..length]);

@@ -1,6 +1,6 @@
 //! Processes: this one, and those that it makes.
 
-use abi::syscall::{End, Placement, access};
+use abi::syscall::{End, Moment, Placement, access};
 use abi::{Call, Handle, PAGE_SIZE, Registers, Rights};
 
 use crate::memory::{Mapping, Memory};
@@ -61,6 +61,23 @@ pub fn wait(handle: Handle) -> Result<End, Refusal> {
     let [kind, code, address, instruction, ..] = ask(Call::Wait, &Registers::of(&[handle.0]))?.0;
     let end = End::decode([kind, code, address, instruction]);
     Ok(end.expect("the kernel reports an end that the contract knows"))
+}
+
+/// Ends a process.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn end(process: Handle) -> Result<(), Refusal> {
+    ask(Call::ProcessEnd, &Registers::of(&[process.0])).map(drop)
+}
+
+/// For tests: lets a process end at its n-th kernel call from now, the next one being 1; 0 takes that back.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn end_at(process: Handle, calls: u64, moment: Moment) -> Result<(), Refusal> {
+    let registers = Registers::of(&[process.0, calls, moment as u64]);
+    ask(Call::DebugEndAt, &registers).map(drop)
 }
 
 /// Copies a capability to a process, with at most these rights, and gives back its handle there. A badge
@@ -206,7 +223,7 @@ impl Child {
     /// # Errors
     /// The kernel's refusal.
     pub fn end(&self) -> Result<(), Refusal> {
-        ask(Call::ProcessEnd, &Registers::of(&[self.process.0])).map(drop)
+        end(self.process)
     }
 }
 

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use percpu_core::{MAX_NODES, NodeId, PAGE_SIZE, Topology};
 
-use super::{CEILING, POOLS, PhysicalFrame, Pool};
+use super::{CEILING, POOLS, PhysicalFrame, Pool, Purpose};
 use crate::log;
 use crate::memory::PhysicalRange;
 
@@ -106,9 +106,13 @@ impl Frames {
         nodes.into_iter().take(count)
     }
 
-    pub fn take_one(&self, node: NodeId) -> Option<PhysicalFrame> {
+    pub fn take_one(&self, node: NodeId, purpose: Purpose) -> Option<PhysicalFrame> {
         let mut pool = POOLS.get(node.index())?.lock();
-        if pool.free == 0 {
+        let kept = match purpose {
+            Purpose::Any => pool.promised,
+            Purpose::Promised => 0,
+        };
+        if pool.free <= kept {
             return None;
         }
         let next = pool.next;
@@ -117,6 +121,9 @@ impl Frames {
             .or_else(|| self.first_in(node, 0..next))?;
         self.take(&mut pool, found..found + 1);
         pool.next = found + 1;
+        if purpose == Purpose::Promised {
+            pool.promised -= 1;
+        }
         Some(PhysicalFrame(found * PAGE_SIZE))
     }
 
@@ -130,6 +137,9 @@ impl Frames {
 
     pub fn take_many(&self, node: NodeId, count: u64, align: u64, lowest: u64) -> Option<PhysicalFrame> {
         let mut pool = POOLS.get(node.index())?.lock();
+        if pool.free - pool.promised < count {
+            return None;
+        }
         let found = self.spans_of(node).find_map(|span| {
             let end = span.end.min(ceiling());
             let mut candidate = span.first.max(lowest).next_multiple_of(align);
@@ -175,14 +185,18 @@ impl Frames {
     }
 
     /// Takes frames back that were handed out, node by node.
-    pub fn give(&self, range: Range<u64>) {
+    pub fn give(&self, range: Range<u64>, purpose: Purpose) {
         let mut first = range.start;
         while first < range.end {
             let span = self.span_of(first);
             let part = first..range.end.min(span.end);
             first = part.end;
             let mut pool = POOLS[span.node.index()].lock();
-            pool.free += part.end - part.start;
+            let count = part.end - part.start;
+            pool.free += count;
+            if purpose == Purpose::Promised {
+                pool.promised += count;
+            }
             for (word, mask) in words(part) {
                 let twice = self.bitmap[word].fetch_or(mask, Ordering::Relaxed) & mask;
                 let frame = word as u64 * 64 + u64::from(twice.trailing_zeros());

@@ -1,6 +1,6 @@
 //! The manifest: one line for each program that is to run.
 //!
-//! `run NAME quota=<pages per unit> memory=<frames> expect=exit|fault [arg=<rest of line>]`
+//! `run NAME quota=<pages per unit> memory=<frames> expect=exit|fault [supervisor=yes] [arg=<rest of line>]`
 
 use core::fmt;
 
@@ -26,6 +26,8 @@ pub struct Run<'a> {
     pub memory_frames: u64,
     /// How it has to end.
     pub expect: Expect,
+    /// Whether it may start processes and end the percpu server.
+    pub has_supervisor: bool,
     /// What it is told.
     pub argument: &'a str,
 }
@@ -86,7 +88,7 @@ impl<'a> Run<'a> {
         if name.is_empty() || name.len() > NAME_BYTES || name.contains('=') {
             return Err(ManifestError::BadName(name));
         }
-        let (mut quota, mut memory, mut expect) = (None, None, None);
+        let (mut quota, mut memory, mut expect, mut has_supervisor) = (None, None, None, false);
         for term in words {
             let bad = ManifestError::BadTerm(term);
             let (key, value) = term.split_once('=').ok_or(bad)?;
@@ -94,6 +96,7 @@ impl<'a> Run<'a> {
             match (key, value) {
                 ("quota", _) => quota = Some(number()?),
                 ("memory", _) => memory = Some(number()?),
+                ("supervisor", "yes") => has_supervisor = true,
                 ("expect", "exit") => expect = Some(Expect::Exit),
                 ("expect", "fault") => expect = Some(Expect::Fault),
                 _ => return Err(bad),
@@ -104,6 +107,7 @@ impl<'a> Run<'a> {
             quota_pages: quota.ok_or(ManifestError::Missing("quota"))?,
             memory_frames: memory.ok_or(ManifestError::Missing("memory"))?,
             expect: expect.ok_or(ManifestError::Missing("expect"))?,
+            has_supervisor,
             argument,
         })
     }
@@ -121,13 +125,14 @@ mod tests {
     #[test]
     fn lines_are_read_in_order() {
         let text = b"run counter quota=64 memory=2048 expect=exit\n\n\
-            run probe quota=0 memory=9 expect=fault arg=read 0x10 arg=now quota=1\n";
+            run probe quota=0 memory=9 expect=fault supervisor=yes arg=read 0x10 arg=now quota=1\n";
         let runs: Vec<_> = runs(text).unwrap().map(Result::unwrap).collect();
         let counter = Run {
             name: "counter",
             quota_pages: 64,
             memory_frames: 2048,
             expect: Expect::Exit,
+            has_supervisor: false,
             argument: "",
         };
         let probe = Run {
@@ -135,6 +140,7 @@ mod tests {
             quota_pages: 0,
             memory_frames: 9,
             expect: Expect::Fault,
+            has_supervisor: true,
             argument: "read 0x10 arg=now quota=1",
         };
         assert_eq!(runs, [counter, probe]);
@@ -148,6 +154,7 @@ mod tests {
         assert_eq!(one("run quota=3"), Err(BadName("quota=3")));
         assert_eq!(one("run x quota=-3"), Err(BadTerm("quota=-3")));
         assert_eq!(one("run x quta=3"), Err(BadTerm("quta=3")));
+        assert_eq!(one("run x supervisor=no"), Err(BadTerm("supervisor=no")));
         assert_eq!(one("run x expect=hope"), Err(BadTerm("expect=hope")));
         assert_eq!(one("run x memory=4 expect=exit"), Err(Missing("quota")));
         assert_eq!(one("run x quota=3 memory=4"), Err(Missing("expect")));

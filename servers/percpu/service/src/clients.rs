@@ -1,4 +1,4 @@
-//! The clients, by badge.
+//! The clients: each has a slot as long as it lives, which is its bit in the server's notification, too.
 
 use alloc::vec::Vec;
 
@@ -7,42 +7,63 @@ use abi::percpu::PercpuError;
 use crate::client::Client;
 use crate::room::room;
 
-/// Most clients of the server.
+/// Most clients of the server: a notification has that many bits.
 pub const MOST_CLIENTS: usize = 64;
 
-/// Everyone who was attached.
-#[derive(Debug, Default)]
-pub struct Clients(Vec<Client>);
+/// Everyone who was attached and lives.
+#[derive(Debug)]
+pub struct Clients(Vec<Option<Client>>);
 
 impl Clients {
+    /// None, with room for all.
+    pub fn new() -> Result<Clients, PercpuError> {
+        let mut slots = Vec::new();
+        room(&mut slots, MOST_CLIENTS, MOST_CLIENTS)?;
+        slots.resize_with(MOST_CLIENTS, || None);
+        Ok(Clients(slots))
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Client> {
+        self.0.iter().flatten()
+    }
+
     /// How many.
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.iter().count()
     }
 
     /// Regions of all.
     pub fn regions(&self) -> u64 {
-        self.0.iter().map(Client::regions).sum()
+        self.iter().map(Client::region_count).sum()
     }
 
     /// The client with this badge.
     pub fn find(&mut self, badge: u64) -> Result<&mut Client, PercpuError> {
-        let mut clients = self.0.iter_mut();
+        let mut clients = self.0.iter_mut().flatten();
         clients
             .find(|client| client.badge == badge)
             .ok_or(PercpuError::NotAttached)
     }
 
-    /// Room for one more.
-    pub fn make_room(&mut self) -> Result<(), PercpuError> {
-        match self.0.len() < MOST_CLIENTS {
-            true => room(&mut self.0, 1, MOST_CLIENTS),
-            false => Err(PercpuError::ServerFull(MOST_CLIENTS as u64)),
-        }
+    /// The client in a slot.
+    pub fn in_slot(&self, slot: usize) -> Option<&Client> {
+        self.0.get(slot)?.as_ref()
     }
 
-    /// Adds one, for whom there is room.
-    pub fn add(&mut self, client: Client) {
-        self.0.push(client);
+    /// A slot that nobody has.
+    pub fn free_slot(&self) -> Result<usize, PercpuError> {
+        let slot = self.0.iter().position(Option::is_none);
+        slot.ok_or(PercpuError::ServerFull(MOST_CLIENTS as u64))
+    }
+
+    /// Gives a client a slot.
+    pub fn put(&mut self, slot: usize, client: Client) {
+        self.0[slot] = Some(client);
+    }
+
+    /// Takes the client out of its slot.
+    pub fn take(&mut self, slot: usize) -> Option<Client> {
+        self.0.get_mut(slot).and_then(Option::take)
     }
 }

@@ -1,78 +1,80 @@
 //! The pools: where pages come from.
 //!
 //! Reserved pages are those of the first chunk and no others. Dynamic pages are the first chunk's, then those
-//! of memory that is added when they are used up, and given back to the kernel when it is not used at all.
+//! of memory that is added when they are used up. Pages that are populated on touch have pools of their own.
 
 use alloc::vec::Vec;
 
 use abi::percpu::PercpuError;
 use abi::syscall::MAX_MEMORY_PAGES;
-use abi::{Handle, Status};
+use abi::{Handle, syscall};
 
 use crate::mapper::Mapper;
 use crate::room::room;
+use crate::shelf::Shelf;
 use crate::stock::{Run, Stock};
-
-/// Pages per unit by which the dynamic pool grows at least, as long as the kernel has them: each growth
-/// costs a handle.
-const GROWTH: usize = 16;
-/// Most memory objects of the dynamic pool: they and the windows have to fit into a capability table.
-const MOST_STOCKS: usize = 128;
 
 /// A pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pool {
     /// The first chunk's reserved pages.
     Reserved,
-    /// All others.
+    /// Populated pages, the first chunk's dynamic ones first.
     Dynamic,
+    /// Pages that are populated on touch.
+    OnTouch,
 }
 
-/// The pages of both pools.
+/// The pages of all pools.
 #[derive(Debug)]
 pub struct Pools {
-    reserved: Stock,
-    /// The first one is the first chunk's, and always stays.
-    dynamic: Vec<Stock>,
-    /// Largest number of pages of one memory object.
-    largest: usize,
+    /// The first chunk's reserved pages.
+    pub reserved: Stock,
+    /// Populated pages.
+    pub dynamic: Shelf,
+    /// Pages that are populated on touch.
+    pub on_touch: Shelf,
+    /// Most pages of both that were in use at once.
+    pub most_used: usize,
 }
 
 impl Pools {
     pub fn new(reserved: Stock, dynamic: Stock, possible_cpus: u64) -> Result<Pools, PercpuError> {
-        let mut stocks = Vec::new();
-        room(&mut stocks, 1, MOST_STOCKS)?;
-        stocks.push(dynamic);
         let largest = (MAX_MEMORY_PAGES / possible_cpus.max(1)) as usize;
         Ok(Pools {
             reserved,
-            dynamic: stocks,
-            largest,
+            dynamic: Shelf::populated(dynamic, largest)?,
+            on_touch: Shelf::on_touch(largest),
+            most_used: 0,
         })
     }
 
-    pub fn reserved(&self) -> &Stock {
-        &self.reserved
+    /// Dynamic and on-touch pages that are given out.
+    pub fn used(&self) -> usize {
+        self.dynamic.used() + self.on_touch.used()
     }
 
-    pub fn dynamic_used(&self) -> usize {
-        self.dynamic.iter().map(Stock::used).sum()
-    }
-
-    /// Takes so many pages: reserved ones in a row, dynamic ones in as few rows as there are. All or none.
+    /// Takes so many pages: reserved ones in a row, others in as few rows as there are, or in new rows. All or none.
     pub fn take(
         &mut self,
         pool: Pool,
         count: usize,
+        in_new_rows: bool,
         mapper: &mut impl Mapper,
     ) -> Result<Vec<Run>, PercpuError> {
         let mut runs = Vec::new();
-        let taken = match pool {
-            Pool::Reserved => self.take_reserved(count, &mut runs),
-            Pool::Dynamic => self.take_dynamic(count, &mut runs, mapper),
+        let taken = match (pool, in_new_rows) {
+            (Pool::Reserved, _) => self.take_reserved(count, &mut runs),
+            (Pool::Dynamic, false) => self.dynamic.take(count, &mut runs, mapper),
+            (Pool::Dynamic, true) => self.dynamic.take_new(count, &mut runs, mapper),
+            (Pool::OnTouch, false) => self.on_touch.take(count, &mut runs, mapper),
+            (Pool::OnTouch, true) => self.on_touch.take_new(count, &mut runs, mapper),
         };
         match taken {
-            Ok(()) => Ok(runs),
+            Ok(()) => {
+                self.most_used = self.most_used.max(self.used());
+                Ok(runs)
+            }
             Err(refusal) => {
                 runs.into_iter().for_each(|run| self.give_back(run, mapper));
                 Err(refusal)
@@ -81,56 +83,49 @@ impl Pools {
     }
 
     fn take_reserved(&mut self, count: usize, runs: &mut Vec<Run>) -> Result<(), PercpuError> {
-        room(runs, 1, MOST_STOCKS)?;
+        room(runs, 1, 1)?;
         let free = self.reserved.free() as u64;
         let run = self.reserved.take_row(count);
         runs.push(run.ok_or(PercpuError::ReservedExhausted { free })?);
         Ok(())
     }
 
-    fn take_dynamic(
-        &mut self,
-        mut missing: usize,
-        runs: &mut Vec<Run>,
-        mapper: &mut impl Mapper,
-    ) -> Result<(), PercpuError> {
-        let mut next = 0;
-        while missing > 0 {
-            if next == self.dynamic.len() {
-                self.grow(missing, mapper)?;
-            }
-            room(runs, 1, MOST_STOCKS)?;
-            match self.dynamic[next].take_some(missing) {
-                Some(run) => {
-                    missing -= run.range.count;
-                    runs.push(run);
-                }
-                None => next += 1,
-            }
-        }
+    /// Takes just these pages, which a server before this one gave out.
+    pub fn take_at(&mut self, run: Run) -> Result<(), PercpuError> {
+        let stock = self.stock_mut(run.memory);
+        let stock = stock.ok_or(PercpuError::Kernel(abi::Status::NoSuchHandle as u64))?;
+        stock.take_at(run.range)?;
+        self.most_used = self.most_used.max(self.used());
         Ok(())
     }
 
-    /// Adds a stock with at least one page for `missing`; a pool that cannot grow by much grows by little.
-    fn grow(&mut self, missing: usize, mapper: &mut impl Mapper) -> Result<(), PercpuError> {
-        if self.dynamic.len() == MOST_STOCKS {
-            return Err(PercpuError::ServerFull(MOST_STOCKS as u64));
+    /// Adds memory that a server before this one had made.
+    pub fn adopt(
+        &mut self,
+        memory: Handle,
+        kind: syscall::MemoryKind,
+        pages: usize,
+    ) -> Result<(), PercpuError> {
+        match kind {
+            syscall::MemoryKind::PerCpu => self.dynamic.add(memory, pages),
+            syscall::MemoryKind::PerCpuOnTouch => self.on_touch.add(memory, pages),
+            _ => Err(PercpuError::Kernel(abi::Status::WrongKind as u64)),
         }
-        room(&mut self.dynamic, 1, MOST_STOCKS)?;
-        let needed = missing.min(self.largest);
-        let wanted = missing.max(GROWTH).min(self.largest);
-        let (memory, count) = match mapper.create(wanted as u64) {
-            Ok(memory) => (memory, wanted),
-            Err(refusal) if needed == wanted => return Err(exhausted(refusal.status, refusal.into())),
-            Err(_) => {
-                let smaller = mapper.create(needed as u64);
-                let memory = smaller.map_err(|refusal| exhausted(refusal.status, refusal.into()))?;
-                (memory, needed)
-            }
-        };
-        let stock = Stock::new(memory, count).inspect_err(|_| mapper.drop(memory))?;
-        self.dynamic.push(stock);
-        Ok(())
+    }
+
+    /// Takes pages back that [`Pools::take_at`] took.
+    pub fn put_back(&mut self, run: Run) {
+        if let Some(stock) = self.stock_mut(run.memory) {
+            stock.give_back(run.range);
+        }
+    }
+
+    fn stock_mut(&mut self, memory: Handle) -> Option<&mut Stock> {
+        if self.reserved.memory() == memory {
+            return Some(&mut self.reserved);
+        }
+        let dynamic = self.dynamic.stock_mut(memory);
+        dynamic.or_else(|| self.on_touch.stock_mut(memory))
     }
 
     /// Takes pages back, and gives memory back to the kernel that is not used at all.
@@ -138,24 +133,12 @@ impl Pools {
         if run.memory == self.reserved.memory() {
             return self.reserved.give_back(run.range);
         }
-        let index = self.index_of(run.memory);
-        self.dynamic[index].give_back(run.range);
-        if index > 0 && self.dynamic[index].used() == 0 {
-            mapper.drop(self.dynamic.remove(index).memory());
-        }
+        let taken = self.dynamic.give_back(run, mapper) || self.on_touch.give_back(run, mapper);
+        assert!(taken, "pages that come back are of a stock");
     }
 
-    fn index_of(&self, memory: Handle) -> usize {
-        let mut stocks = self.dynamic.iter();
-        let index = stocks.position(|stock| stock.memory() == memory);
-        index.expect("pages that come back are of a stock")
-    }
-}
-
-/// The server's account is the pool's: when it is at its limit, no node can help.
-fn exhausted(status: Status, refusal: PercpuError) -> PercpuError {
-    match status {
-        Status::AccountExhausted => PercpuError::NodeExhausted(u64::MAX),
-        _ => refusal,
+    /// Gives everything back to the kernel that is not used. How many pages.
+    pub fn drain(&mut self, mapper: &mut impl Mapper) -> usize {
+        self.dynamic.trim(0, mapper) + self.on_touch.trim(0, mapper)
     }
 }

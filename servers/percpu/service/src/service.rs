@@ -1,20 +1,25 @@
-//! The requests, one method for each.
+//! The server without its threads: what it has, and which request is for whom.
 
-use alloc::vec::Vec;
+use abi::percpu::map::Kind;
+use abi::percpu::{Geometry, INIT_BADGE, Numbered, PROTOCOL_VERSION, PercpuError, Populate, Request, Stats};
+use abi::{Handle, Message, Received};
 
-use abi::percpu::{
-    Geometry, Grant, INIT_BADGE, PROTOCOL_VERSION, PercpuError, Populate, RegionId, Request, Stats,
-};
-use abi::{Handle, Message, PAGE_SIZE, Received};
-
-use crate::client::Region;
 use crate::clients::Clients;
+use crate::ledger::{Counter, Ledger, Words};
 use crate::mapper::Mapper;
 use crate::pools::{Pool, Pools};
 use crate::stock::Stock;
 
 mod attach;
 mod back;
+mod bury;
+mod change;
+mod check;
+mod grant;
+mod map;
+mod recover;
+
+pub use map::Sheet;
 
 /// The tag of a client's static part in its window; a region's is its id.
 pub const STATIC_TAG: u64 = u64::MAX;
@@ -38,32 +43,30 @@ pub struct FirstChunk {
 
 /// The percpu server without its threads.
 #[derive(Debug)]
-pub struct Service<M> {
+pub struct Service<M, W> {
     mapper: M,
     pools: Pools,
     clients: Clients,
+    ledger: Ledger<W>,
     possible_cpus: u64,
     stride: u64,
-    refused: u64,
-    malformed: u64,
 }
 
-impl<M: Mapper> Service<M> {
-    /// A service without clients.
+impl<M: Mapper, W: Words> Service<M, W> {
+    /// A service without clients. With a ledger that was in use before, [`Service::recover`] comes next.
     ///
     /// # Errors
     /// [`PercpuError::ServerFull`] when the first chunk is too large for the server's own memory.
-    pub fn new(chunk: FirstChunk, mapper: M) -> Result<Service<M>, PercpuError> {
+    pub fn new(chunk: FirstChunk, mapper: M, words: W) -> Result<Service<M, W>, PercpuError> {
         let reserved = Stock::new(chunk.reserved, chunk.reserved_pages as usize)?;
         let dynamic = Stock::new(chunk.dynamic, chunk.dynamic_pages as usize)?;
         Ok(Service {
             mapper,
             pools: Pools::new(reserved, dynamic, chunk.possible_cpus)?,
-            clients: Clients::default(),
+            clients: Clients::new()?,
+            ledger: Ledger(words),
             possible_cpus: chunk.possible_cpus,
             stride: chunk.stride,
-            refused: 0,
-            malformed: 0,
         })
     }
 
@@ -78,37 +81,110 @@ impl<M: Mapper> Service<M> {
                 if !message.capability.is_none() {
                     self.mapper.drop(message.capability);
                 }
-                self.count(refusal);
-                refusal.encode()
+                self.refuse(refusal)
             }
         }
     }
 
-    fn count(&mut self, refusal: PercpuError) {
-        use PercpuError::{Malformed, UnknownRequest};
-        self.refused += 1;
-        self.malformed += u64::from(matches!(refusal, Malformed(_) | UnknownRequest(_)));
+    /// Whether there is a client with this badge, or it is init's.
+    pub fn knows(&mut self, badge: u64) -> bool {
+        badge == INIT_BADGE || self.clients.find(badge).is_ok()
     }
 
-    fn serve(&mut self, badge: u64, request: &Request, capability: Handle) -> Result<Message, PercpuError> {
-        match *request {
+    /// The answer that refuses, counted.
+    pub fn refuse(&mut self, refusal: PercpuError) -> Message {
+        use PercpuError::{Malformed, UnknownRequest};
+        self.ledger.count(Counter::Refused);
+        if matches!(refusal, Malformed(_) | UnknownRequest(_)) {
+            self.ledger.count(Counter::Malformed);
+        }
+        refusal.encode()
+    }
+
+    fn serve(&mut self, badge: u64, request: &Numbered, capability: Handle) -> Result<Message, PercpuError> {
+        let Numbered { request, number } = *request;
+        if let Some(answer) = self.answer_again(badge, &request, number)? {
+            return Ok(answer);
+        }
+        match request {
             Request::Hello { version } => self.hello(badge, version),
-            Request::Reserve { bytes, align } => self.reserve(badge, bytes, align),
+            Request::Reserve { bytes, align, name } => {
+                let pages = self.checked_pages(bytes)?;
+                check::alignment(align)?;
+                let (pool, kind) = (Some(self.reserved_pool()), Kind::Reserved);
+                self.grant(
+                    badge,
+                    number,
+                    grant::Ask {
+                        pages,
+                        pool,
+                        kind,
+                        name,
+                    },
+                )
+            }
             Request::Create {
                 unit_bytes,
                 populate,
-                name: _,
-            } => self.create(badge, unit_bytes, populate),
-            Request::Populate { region, page, count } => self.populate(badge, region, page, count),
-            Request::Destroy { region } => self.destroy(badge, region),
+                name,
+            } => {
+                let pages = self.checked_pages(unit_bytes)?;
+                let (pool, kind) = match populate {
+                    Populate::None => (None, Kind::Dynamic),
+                    Populate::All => (Some(Pool::Dynamic), Kind::Dynamic),
+                    Populate::OnTouch => (Some(Pool::OnTouch), Kind::OnTouch),
+                };
+                self.grant(
+                    badge,
+                    number,
+                    grant::Ask {
+                        pages,
+                        pool,
+                        kind,
+                        name,
+                    },
+                )
+            }
+            Request::Populate { region, page, count } => self.populate(badge, number, region, page, count),
+            Request::Depopulate { region, page, count } => {
+                self.depopulate(badge, number, region, page, count)
+            }
+            Request::Destroy { region } => self.destroy(badge, number, region),
             Request::Stats => self.stats(badge),
+            Request::Populated { region, page } => self.populated(badge, region, page),
+            // Whoever has the memory mapped serves these, with `answer` and `map`.
+            Request::Batch { .. } | Request::Map => Err(PercpuError::BadBuffer(0)),
+            Request::Attach { .. } | Request::SetQuota { .. } | Request::Drain => {
+                self.check_is_init(badge)?;
+                self.serve_init(&request, number, capability)
+            }
+        }
+    }
+
+    fn serve_init(&mut self, request: &Request, number: u64, window: Handle) -> Result<Message, PercpuError> {
+        match *request {
             Request::Attach {
-                badge: new,
+                badge,
                 quota_pages,
                 static_pages,
-            } => {
-                self.check_is_init(badge)?;
-                self.attach(new, capability, quota_pages, static_pages)
+            } => self.attach(
+                number,
+                attach::Newcomer {
+                    badge,
+                    window,
+                    quota_pages,
+                    static_pages,
+                },
+            ),
+            Request::SetQuota { badge, quota_pages } => {
+                let client = self.clients.find(badge)?;
+                client.quota_pages = quota_pages;
+                self.ledger.set_quota(client.slot, quota_pages);
+                Ok(Message::default())
+            }
+            _ => {
+                let pages = self.pools.drain(&mut self.mapper) as u64;
+                Ok(Message::new(0, [pages, 0, 0, 0, 0, 0]))
             }
         }
     }
@@ -123,80 +199,18 @@ impl<M: Mapper> Service<M> {
             possible_cpus: self.possible_cpus,
             stride: self.stride,
             quota_pages: client.quota_pages,
-            reserved_free: self.pools.reserved().free() as u64,
-            reserved_pages: self.pools.reserved().total() as u64,
+            reserved_free: self.pools.reserved.free() as u64,
+            reserved_pages: self.pools.reserved.total() as u64,
         };
         Ok(geometry.encode())
     }
 
-    fn reserve(&mut self, badge: u64, bytes: u64, align: u64) -> Result<Message, PercpuError> {
-        let pages = self.checked_pages(bytes)?;
-        if align > PAGE_SIZE || (align != 0 && !align.is_power_of_two()) {
-            return Err(PercpuError::BadAlign);
-        }
-        // Without a reserved part (one possible CPU), a reservation is an ordinary region.
-        let pool = match self.pools.reserved().total() {
+    /// Without a reserved part (one possible CPU), a reservation is an ordinary region.
+    fn reserved_pool(&self) -> Pool {
+        match self.pools.reserved.total() {
             0 => Pool::Dynamic,
             _ => Pool::Reserved,
-        };
-        self.grant(badge, pages, Some(pool))
-    }
-
-    fn create(&mut self, badge: u64, bytes: u64, populate: Populate) -> Result<Message, PercpuError> {
-        let pages = self.checked_pages(bytes)?;
-        let pool = match populate {
-            Populate::None => None,
-            Populate::All => Some(Pool::Dynamic),
-        };
-        self.grant(badge, pages, pool)
-    }
-
-    /// A new region; with frames from `backing`, or without any.
-    fn grant(&mut self, badge: u64, pages: usize, backing: Option<Pool>) -> Result<Message, PercpuError> {
-        let client = self.clients.find(badge)?;
-        client.check_quota(if backing.is_some() { pages as u64 } else { 0 })?;
-        let id = client.next_id()?;
-        let range = client.take_window(pages)?;
-        let window = client.window;
-        let pieces = match backing {
-            Some(pool) => self.back(window, id.encode(), pool, &[range]),
-            None => Ok(Vec::new()),
-        };
-        let client = self.clients.find(badge)?;
-        let pieces = pieces.inspect_err(|_| client.give_window_back(range))?;
-        client.record(id, Region { range, pieces });
-        let grant = Grant {
-            region: id,
-            offset: range.first as u64 * PAGE_SIZE,
-            bytes: pages as u64 * PAGE_SIZE,
-        };
-        Ok(grant.encode())
-    }
-
-    fn populate(&mut self, badge: u64, id: RegionId, page: u64, count: u64) -> Result<Message, PercpuError> {
-        let client = self.clients.find(badge)?;
-        let region = client.region(id)?;
-        let gaps = back::gaps(region, page, count)?;
-        let missing: usize = gaps.iter().map(|gap| gap.count).sum();
-        client.check_quota(missing as u64)?;
-        let window = client.window;
-        let pieces = self.back(window, id.encode(), Pool::Dynamic, &gaps)?;
-        let recorded = self.clients.find(badge)?.record_pieces(id, &pieces);
-        if let Err(refusal) = recorded {
-            self.unback(window, &pieces, pieces.len());
-            return Err(refusal);
         }
-        Ok(Message::default())
-    }
-
-    fn destroy(&mut self, badge: u64, id: RegionId) -> Result<Message, PercpuError> {
-        let client = self.clients.find(badge)?;
-        let window = client.window;
-        let region = client.remove(id)?;
-        if self.unback(window, &region.pieces, region.pieces.len()) {
-            self.clients.find(badge)?.give_window_back(region.range);
-        }
-        Ok(Message::default())
     }
 
     fn stats(&mut self, badge: u64) -> Result<Message, PercpuError> {
@@ -206,10 +220,10 @@ impl<M: Mapper> Service<M> {
         let stats = Stats {
             clients: self.clients.count() as u64,
             regions: self.clients.regions(),
-            reserved_used: self.pools.reserved().used() as u64,
-            dynamic_used: self.pools.dynamic_used() as u64,
-            refused: self.refused,
-            malformed: self.malformed,
+            reserved_used: self.pools.reserved.used() as u64,
+            dynamic_used: self.pools.used() as u64,
+            refused: self.ledger.counter(Counter::Refused),
+            malformed: self.ledger.counter(Counter::Malformed),
         };
         Ok(stats.encode())
     }

@@ -75,6 +75,12 @@ impl Stock {
         Some(Run { memory, range })
     }
 
+    /// Takes just these pages, if they are there and free.
+    pub fn take_at(&mut self, range: PageRange) -> Result<(), PercpuError> {
+        let taken = self.pages.allocate_at(range);
+        taken.map_err(|_| PercpuError::Kernel(abi::Status::PageInUse as u64))
+    }
+
     /// Takes pages back.
     ///
     /// # Panics

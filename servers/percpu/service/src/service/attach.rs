@@ -1,4 +1,6 @@
-//! New clients, and the checks that several requests share.
+//! New clients.
+
+use alloc::vec::Vec;
 
 use abi::percpu::{INIT_BADGE, PercpuError, unit_pages};
 use abi::window::STATIC_FIRST_PAGE;
@@ -7,66 +9,110 @@ use percpu_core::PageRange;
 
 use super::{STATIC_TAG, Service};
 use crate::client::{Client, Window};
-use crate::mapper::Mapper;
+use crate::ledger::{ClientRecord, Counter, State, Words};
+use crate::mapper::{Mapper, Piece};
+use crate::note::Note;
 use crate::pools::Pool;
 
-impl<M: Mapper> Service<M> {
-    pub(super) fn check_is_init(&self, badge: u64) -> Result<(), PercpuError> {
-        match badge {
-            INIT_BADGE => Ok(()),
-            _ => Err(PercpuError::NotPermitted),
-        }
-    }
+/// Who is to be attached.
+#[derive(Clone, Copy)]
+pub(super) struct Newcomer {
+    pub badge: u64,
+    pub window: Handle,
+    pub quota_pages: u64,
+    pub static_pages: u64,
+}
 
-    /// Whole pages for a size in bytes of one unit.
-    pub(super) fn checked_pages(&self, bytes: u64) -> Result<usize, PercpuError> {
-        let most = unit_pages(self.stride) * PAGE_SIZE;
-        match bytes {
-            1.. if bytes <= most => Ok(bytes.div_ceil(PAGE_SIZE) as usize),
-            _ => Err(PercpuError::BadSize(most)),
+impl<M: Mapper, W: Words> Service<M, W> {
+    pub(super) fn attach(&mut self, number: u64, newcomer: Newcomer) -> Result<Message, PercpuError> {
+        let Newcomer {
+            badge,
+            window,
+            quota_pages,
+            static_pages,
+        } = newcomer;
+        if let Ok(client) = self.clients.find(badge) {
+            if client.attached_by != number {
+                return Err(PercpuError::Malformed(0));
+            }
+            let pool = pool_of(&client.statics, self.pools.reserved.memory());
+            self.mapper.drop(window);
+            self.ledger.count(Counter::AnsweredAgain);
+            return Ok(answer(pool));
         }
-    }
-
-    pub(super) fn attach(
-        &mut self,
-        badge: u64,
-        window: Handle,
-        quota_pages: u64,
-        static_pages: u64,
-    ) -> Result<Message, PercpuError> {
-        if badge == 0 || badge == INIT_BADGE || self.clients.find(badge).is_ok() {
+        if badge == 0 || badge == INIT_BADGE {
             return Err(PercpuError::Malformed(0));
         }
         if static_pages > unit_pages(self.stride) {
             return Err(PercpuError::BadSize(unit_pages(self.stride) * PAGE_SIZE));
         }
-        self.clients.make_room()?;
-        let range = PageRange {
-            first: STATIC_FIRST_PAGE as usize,
-            count: static_pages as usize,
-        };
-        let units = Window {
+        let slot = self.clients.free_slot()?;
+        let mut client = Client::new(badge, slot, window, quota_pages, self.units(static_pages))?;
+        client.attached_by = number;
+        let statics = self.take_statics(static_pages as usize)?;
+        self.ledger.set_client(
+            slot,
+            &ClientRecord {
+                state: State::Making,
+                badge,
+                quota_pages,
+                static_pages,
+                intent: 0,
+                attached_by: number,
+            },
+        );
+        if let Err(refusal) = self.attach_window(window, &statics, slot) {
+            self.ledger.set_client_state(slot, State::Free);
+            self.give_pieces_back(&statics);
+            return Err(refusal);
+        }
+        self.ledger.set_client_state(slot, State::Live);
+        let pool = pool_of(&statics, self.pools.reserved.memory());
+        client.statics = statics;
+        self.clients.put(slot, client);
+        Ok(answer(pool))
+    }
+
+    /// Pages of the window of a client with such a static part.
+    pub(super) fn units(&self, static_pages: u64) -> Window {
+        Window {
             pages: (self.stride / PAGE_SIZE) as usize,
-            static_end: range.first + range.count,
-        };
-        let client = Client::new(badge, window, quota_pages, units)?;
-        let pool = self.back_static(window, range)?;
-        self.clients.add(client);
-        Ok(Message::new(0, [pool as u64, 0, 0, 0, 0, 0]))
+            static_end: (STATIC_FIRST_PAGE + static_pages) as usize,
+        }
+    }
+
+    fn attach_window(&mut self, window: Handle, statics: &[Piece], slot: usize) -> Result<(), PercpuError> {
+        self.map(window, statics, STATIC_TAG, Note::ATTACHED)?;
+        let told = self.mapper.on_death(window, 1 << slot);
+        told.map_err(|refusal| {
+            for piece in statics {
+                // Of an ended process nothing is left to be unmapped; another refusal is impossible for what was
+                // just mapped.
+                let _ = self.mapper.unmap(window, piece.window_page, piece.pages, 0);
+            }
+            refusal.into()
+        })
     }
 
     /// Reserved pages for a static part, or dynamic ones when too few of these are left.
-    fn back_static(&mut self, window: Handle, range: PageRange) -> Result<Pool, PercpuError> {
-        if range.count == 0 {
-            return Ok(Pool::Reserved);
+    fn take_statics(&mut self, count: usize) -> Result<Vec<Piece>, PercpuError> {
+        if count == 0 {
+            return Ok(Vec::new());
         }
-        match self.back(window, STATIC_TAG, Pool::Reserved, &[range]) {
-            Ok(_) => Ok(Pool::Reserved),
-            Err(PercpuError::ReservedExhausted { .. }) => {
-                self.back(window, STATIC_TAG, Pool::Dynamic, &[range])?;
-                Ok(Pool::Dynamic)
-            }
-            Err(refusal) => Err(refusal),
+        let first = STATIC_FIRST_PAGE as usize;
+        let range = PageRange { first, count };
+        match self.take_pieces(Pool::Reserved, &[range]) {
+            Err(PercpuError::ReservedExhausted { .. }) => self.take_pieces(Pool::Dynamic, &[range]),
+            other => other,
         }
     }
+}
+
+fn pool_of(statics: &[Piece], reserved: Handle) -> u64 {
+    let is_elsewhere = statics.iter().any(|piece| piece.memory != reserved);
+    u64::from(is_elsewhere)
+}
+
+fn answer(pool: u64) -> Message {
+    Message::new(0, [pool, 0, 0, 0, 0, 0])
 }

@@ -1,73 +1,83 @@
-//! Frames for pages of a window, all or nothing, and the way back.
+//! Frames for pages of a window, and the way back.
 
 use alloc::vec::Vec;
 
+use abi::Handle;
 use abi::percpu::PercpuError;
-use abi::{Handle, Status};
+use abi::syscall::MAX_WINDOW_LIST;
 use percpu_core::PageRange;
 
 use super::Service;
-use crate::client::{MOST_REGIONS, Region};
+use crate::client::Region;
+use crate::ledger::{MOST_REGIONS, Words};
 use crate::mapper::{Mapper, Piece};
+use crate::note::Note;
 use crate::pools::Pool;
 use crate::room::room;
 use crate::stock::Run;
 
-impl<M: Mapper> Service<M> {
-    /// Takes pages from a pool and maps them at these pages of the window. When anything is refused, nothing
-    /// is mapped and no page is taken.
-    pub(super) fn back(
+/// Most pieces that one kernel call maps.
+const MOST_PIECES: usize = MAX_WINDOW_LIST as usize;
+
+impl<M: Mapper, W: Words> Service<M, W> {
+    /// Takes pages from a pool for these pages of a window, in no more pieces than one kernel call maps.
+    pub(super) fn take_pieces(&mut self, pool: Pool, gaps: &[PageRange]) -> Result<Vec<Piece>, PercpuError> {
+        match self.try_pieces(pool, gaps, false)? {
+            Some(pieces) => Ok(pieces),
+            None => {
+                let pieces = self.try_pieces(pool, gaps, true)?;
+                pieces.ok_or(PercpuError::ServerFull(MOST_PIECES as u64))
+            }
+        }
+    }
+
+    /// None when it would be too many pieces.
+    fn try_pieces(
         &mut self,
-        window: Handle,
-        tag: u64,
         pool: Pool,
         gaps: &[PageRange],
-    ) -> Result<Vec<Piece>, PercpuError> {
+        in_new_rows: bool,
+    ) -> Result<Option<Vec<Piece>>, PercpuError> {
         let count = gaps.iter().map(|gap| gap.count).sum();
-        let runs = self.pools.take(pool, count, &mut self.mapper)?;
-        let pieces = match pair(gaps, &runs) {
-            Ok(pieces) => pieces,
-            Err(refusal) => {
+        let runs = self.pools.take(pool, count, in_new_rows, &mut self.mapper)?;
+        let pieces = pair(gaps, &runs);
+        match pieces {
+            Ok(pieces) if pieces.len() <= MOST_PIECES => Ok(Some(pieces)),
+            other => {
                 for run in runs {
                     self.pools.give_back(run, &mut self.mapper);
                 }
-                return Err(refusal);
+                other.map(|_| None)
             }
+        }
+    }
+
+    /// The one kernel call of a change that maps: pieces, or nothing but the note.
+    pub(super) fn map(
+        &mut self,
+        window: Handle,
+        pieces: &[Piece],
+        tag: u64,
+        note: Note,
+    ) -> Result<(), PercpuError> {
+        let done = match pieces.is_empty() {
+            true => self.mapper.set_note(window, note.encode()),
+            false => self.mapper.map(window, pieces, tag, note.encode()),
         };
-        for (mapped, piece) in pieces.iter().enumerate() {
-            if let Err(refusal) = self.mapper.map(window, piece, tag) {
-                self.unback(window, &pieces, mapped);
-                return Err(refusal.into());
-            }
-        }
-        Ok(pieces)
+        Ok(done?)
     }
 
-    /// The reverse: takes the first `mapped` pieces out of the window, and all of their pages back. Pages
-    /// that the kernel does not take out are never given to anyone again; then this is false.
-    pub(super) fn unback(&mut self, window: Handle, pieces: &[Piece], mapped: usize) -> bool {
-        let mut clean = true;
-        for (index, piece) in pieces.iter().enumerate() {
-            if index >= mapped || self.unmap(window, piece) {
-                self.pools.give_back(piece.run(), &mut self.mapper);
-            } else {
-                clean = false;
-            }
-        }
-        clean
-    }
-
-    /// Whether nothing of the piece is in the window any more; a process that has ended has lost it before.
-    fn unmap(&mut self, window: Handle, piece: &Piece) -> bool {
-        match self.mapper.unmap(window, piece) {
-            Ok(()) => true,
-            Err(refusal) => matches!(refusal.status, Status::NotMapped | Status::ProcessEnded),
+    /// Takes pages back that are in no window.
+    pub(super) fn give_pieces_back(&mut self, pieces: &[Piece]) {
+        for piece in pieces {
+            self.pools.give_back(piece.run(), &mut self.mapper);
         }
     }
 }
 
 impl Piece {
-    fn run(&self) -> Run {
+    /// Its pages in their memory.
+    pub(super) fn run(&self) -> Run {
         let (first, count) = (self.memory_page as usize, self.pages as usize);
         Run {
             memory: self.memory,
@@ -106,13 +116,11 @@ fn pair(gaps: &[PageRange], runs: &[Run]) -> Result<Vec<Piece>, PercpuError> {
     Ok(pieces)
 }
 
-/// The pages of the window that have no frames, among `count` pages of a region from its page `page` on.
-pub(super) fn gaps(region: &Region, page: u64, count: u64) -> Result<Vec<PageRange>, PercpuError> {
-    let pages = region.range.count as u64;
-    let end = page.checked_add(count).filter(|end| *end <= pages && count > 0);
-    let end = region.range.first as u64 + end.ok_or(PercpuError::BadRange(pages))?;
+/// Those of these pages of the window that have no frames.
+pub(super) fn gaps(region: &Region, range: PageRange) -> Result<Vec<PageRange>, PercpuError> {
+    let end = (range.first + range.count) as u64;
     let mut gaps = Vec::new();
-    let mut from = region.range.first as u64 + page;
+    let mut from = range.first as u64;
     while from < end {
         let covering = |piece: &&Piece| (piece.window_page..piece.window_page + piece.pages).contains(&from);
         if let Some(piece) = region.pieces.iter().find(covering) {

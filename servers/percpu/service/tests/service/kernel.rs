@@ -1,12 +1,13 @@
-//! A model of the kernel's windows: refuses what the kernel refuses, and fails when it is told to.
+//! A model of the kernel's windows: refuses what the kernel refuses, fails and ends the server when it is told to.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use abi::percpu::{INIT_BADGE, PercpuError, Request};
-use abi::{Handle, Message, PAGE_SIZE, Received, Status};
-use percpu_service::{FirstChunk, KernelRefusal, Mapper, Piece, Service};
+use abi::percpu::ledger::PAGES;
+use abi::syscall::{MAX_WINDOW_LIST, MemoryKind};
+use abi::{Handle, PAGE_SIZE, Status};
+use percpu_service::{Found, KernelRefusal, Mapped, Mapper, MemoryInfo, Piece, Words};
 
 pub const RESERVED: Handle = Handle(100);
 pub const DYNAMIC: Handle = Handle(101);
@@ -14,49 +15,135 @@ pub const DYNAMIC: Handle = Handle(101);
 pub const STRIDE: u64 = 64 * PAGE_SIZE;
 
 /// A page of a window, or of memory.
-type Page = (Handle, u64);
+type Page = (u64, u64);
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct State {
-    /// Memory, and its pages.
-    pub memories: BTreeMap<u64, u64>,
+    /// Memory by its id, its pages, and whether it is populated on touch.
+    pub memories: BTreeMap<u64, (u64, bool)>,
     /// Which page of memory is at which page of a window, and its tag.
-    pub mapped: BTreeMap<(u64, u64), ((u64, u64), u64)>,
+    pub mapped: BTreeMap<Page, (Page, u64)>,
     /// Pages that new memory may still have.
     pub free_pages: u64,
-    /// Capabilities that the server gave up.
+    /// Capabilities that the server gave up, but for memory.
     pub dropped: BTreeSet<u64>,
 }
+
+/// When the server ends, in kernel calls from now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    Before(u64),
+    After(u64),
+}
+
+/// What unwinds when the server ends at a kernel call.
+pub struct Ended;
 
 #[derive(Default)]
 pub struct Kernel {
     pub state: State,
-    /// Refuse the call after so many.
+    /// Refuse one call, after so many.
     pub fail_after: Option<u64>,
+    pub end: Option<End>,
+    /// The notes of windows.
+    pub notes: BTreeMap<u64, u64>,
+    /// Windows whose process has ended.
+    pub ended: BTreeSet<u64>,
+    /// Calls so far.
+    pub calls: u64,
+    /// The server's capabilities to memory, which go with it: the ids.
+    handles: BTreeMap<u64, u64>,
+    next_id: u64,
     next_handle: u64,
+    /// The bits for the ends of processes, by their windows.
+    pub notices: BTreeMap<u64, u64>,
+    ledger: Vec<u64>,
 }
 
 impl Kernel {
-    fn gate(&mut self) -> Result<(), KernelRefusal> {
-        match &mut self.fail_after {
-            Some(0) => Err(refusal(Status::HeapExhausted)),
-            Some(calls) => {
-                *calls -= 1;
-                Ok(())
-            }
-            None => Ok(()),
+    pub fn new(reserved: u64, dynamic: u64, free_pages: u64) -> Kernel {
+        let memories = [(100, (reserved, false)), (101, (dynamic, false))].into();
+        let state = State {
+            memories,
+            free_pages,
+            ..State::default()
+        };
+        Kernel {
+            state,
+            next_id: 1000,
+            next_handle: 5000,
+            handles: [(100, 100), (101, 101)].into(),
+            ledger: vec![0; PAGES as usize * 512],
+            ..Kernel::default()
         }
     }
 
-    fn map_page(&mut self, (window, at): Page, (memory, page): Page, tag: u64) {
-        let size = self.state.memories.get(&memory.0).expect("the memory exists");
-        assert!(page < *size, "a page of the memory");
+    /// Writes a word of the ledger, as nobody should.
+    pub fn spoil(&mut self, at: usize, word: u64) {
+        self.ledger[at] = word;
+    }
+
+    /// The server has ended: its capabilities go, and memory that nobody maps.
+    pub fn end_server(&mut self) {
+        self.handles = [(100, 100), (101, 101)].into();
+        self.notices.clear();
+        self.state.dropped.clear();
+        self.end = None;
+        self.sweep();
+    }
+
+    /// Memory that nothing names and nobody maps is free.
+    fn sweep(&mut self) {
+        let named: BTreeSet<u64> = self.handles.values().copied().collect();
+        let used: BTreeSet<u64> = self.state.mapped.values().map(|((id, _), _)| *id).collect();
+        let ids: Vec<u64> = self.state.memories.keys().copied().collect();
+        for id in ids
+            .into_iter()
+            .filter(|id| !named.contains(id) && !used.contains(id))
+        {
+            let (pages, _) = self.state.memories.remove(&id).expect("it is one of them");
+            self.state.free_pages += pages;
+        }
+    }
+
+    fn handle_for(&mut self, id: u64) -> Handle {
+        self.next_handle += 1;
+        self.handles.insert(self.next_handle, id);
+        Handle(self.next_handle)
+    }
+
+    fn check(&self, window: Handle) -> Result<(), KernelRefusal> {
+        match self.ended.contains(&window.0) {
+            true => Err(refusal(Status::ProcessEnded)),
+            false => Ok(()),
+        }
+    }
+
+    fn map_page(&mut self, window: u64, at: u64, memory: Handle, page: u64, tag: u64) {
+        let id = self.handles[&memory.0];
+        let (size, _) = self.state.memories[&id];
+        assert!(page < size, "a page of the memory");
         assert!(at > 0, "no header page");
-        let target = (memory.0, page);
-        let used = self.state.mapped.values().any(|(used, _)| *used == target);
-        assert!(!used, "no page is mapped twice: {target:?}");
-        let before = self.state.mapped.insert((window.0, at), (target, tag));
+        let used = self.state.mapped.values().any(|(used, _)| *used == (id, page));
+        assert!(!used, "no page is mapped twice: {:?}", (id, page));
+        let before = self.state.mapped.insert((window, at), ((id, page), tag));
         assert_eq!(before, None, "no page of a window is mapped over");
+    }
+
+    fn range_at(&self, window: u64, from: u64) -> Option<Mapped> {
+        let mut pages = self.state.mapped.range((window, from)..(window + 1, 0));
+        let ((_, first), ((id, memory_page), tag)) = pages.next()?;
+        let follows = |(index, ((_, at), target)): (u64, (&Page, &(Page, u64)))| {
+            *at == first + index && *target == ((*id, memory_page + index), *tag)
+        };
+        let more = (1..).zip(pages).take_while(|item| follows(*item)).count() as u64;
+        Some(Mapped {
+            window_page: *first,
+            pages: 1 + more,
+            tag: *tag,
+            memory_id: *id,
+            memory_page: *memory_page,
+        })
     }
 }
 
@@ -68,121 +155,177 @@ fn refusal(status: Status) -> KernelRefusal {
 #[derive(Clone)]
 pub struct Shared(pub Rc<RefCell<Kernel>>);
 
+impl Shared {
+    /// One kernel call: refused, or done, and the server may end before or after it.
+    fn call<T>(&self, act: impl FnOnce(&mut Kernel) -> Result<T, KernelRefusal>) -> Result<T, KernelRefusal> {
+        let mut kernel = self.0.borrow_mut();
+        kernel.calls += 1;
+        let end = |kernel: &mut Kernel| {
+            kernel.end = None;
+            Box::new(Ended)
+        };
+        match kernel.end {
+            Some(End::Before(0)) => {
+                let ended = end(&mut kernel);
+                drop(kernel);
+                std::panic::resume_unwind(ended);
+            }
+            Some(End::Before(calls)) => kernel.end = Some(End::Before(calls - 1)),
+            _ => {}
+        }
+        let result = match &mut kernel.fail_after {
+            Some(0) => {
+                kernel.fail_after = None;
+                Err(refusal(Status::HeapExhausted))
+            }
+            Some(calls) => {
+                *calls -= 1;
+                act(&mut kernel)
+            }
+            None => act(&mut kernel),
+        };
+        match kernel.end {
+            Some(End::After(0)) => {
+                let ended = end(&mut kernel);
+                drop(kernel);
+                std::panic::resume_unwind(ended);
+            }
+            Some(End::After(calls)) => kernel.end = Some(End::After(calls - 1)),
+            _ => {}
+        }
+        result
+    }
+}
+
 impl Mapper for Shared {
-    fn map(&mut self, window: Handle, piece: &Piece, tag: u64) -> Result<(), KernelRefusal> {
-        let mut kernel = self.0.borrow_mut();
-        kernel.gate()?;
-        for page in 0..piece.pages {
-            let from = (piece.memory, piece.memory_page + page);
-            kernel.map_page((window, piece.window_page + page), from, tag);
-        }
-        Ok(())
+    fn map(&mut self, window: Handle, pieces: &[Piece], tag: u64, note: u64) -> Result<(), KernelRefusal> {
+        self.call(|kernel| {
+            kernel.check(window)?;
+            assert!((1..=MAX_WINDOW_LIST).contains(&(pieces.len() as u64)));
+            for piece in pieces {
+                for page in 0..piece.pages {
+                    let at = piece.window_page + page;
+                    kernel.map_page(window.0, at, piece.memory, piece.memory_page + page, tag);
+                }
+            }
+            kernel.notes.insert(window.0, note);
+            Ok(())
+        })
     }
 
-    fn unmap(&mut self, window: Handle, piece: &Piece) -> Result<(), KernelRefusal> {
-        let mut kernel = self.0.borrow_mut();
-        for page in 0..piece.pages {
-            let removed = kernel.state.mapped.remove(&(window.0, piece.window_page + page));
-            let (target, _) = removed.expect("only mapped pages are unmapped");
-            assert_eq!(target, (piece.memory.0, piece.memory_page + page));
-        }
-        Ok(())
+    fn unmap(&mut self, window: Handle, page: u64, pages: u64, note: u64) -> Result<(), KernelRefusal> {
+        self.call(|kernel| {
+            kernel.check(window)?;
+            let before = kernel.state.mapped.len();
+            let is_elsewhere = |(owner, at): &Page| *owner != window.0 || *at < page || *at >= page + pages;
+            kernel.state.mapped.retain(|at, _| is_elsewhere(at));
+            if kernel.state.mapped.len() == before {
+                return Err(refusal(Status::NotMapped));
+            }
+            kernel.notes.insert(window.0, note);
+            kernel.sweep();
+            Ok(())
+        })
     }
 
-    fn create(&mut self, pages: u64) -> Result<Handle, KernelRefusal> {
-        let mut kernel = self.0.borrow_mut();
-        kernel.gate()?;
-        if pages > kernel.state.free_pages {
-            return Err(refusal(Status::NodeExhausted));
-        }
-        kernel.state.free_pages -= pages;
-        kernel.next_handle += 1;
-        let handle = 1000 + kernel.next_handle;
-        kernel.state.memories.insert(handle, pages);
-        Ok(Handle(handle))
+    fn set_note(&mut self, window: Handle, note: u64) -> Result<(), KernelRefusal> {
+        self.call(|kernel| {
+            kernel.check(window)?;
+            kernel.notes.insert(window.0, note);
+            Ok(())
+        })
+    }
+
+    fn query(&mut self, window: Handle, page: u64) -> Result<Found, KernelRefusal> {
+        self.call(|kernel| {
+            let note = kernel.notes.get(&window.0).copied().unwrap_or(0);
+            Ok(match kernel.range_at(window.0, page) {
+                _ if kernel.ended.contains(&window.0) => Found::Ended,
+                Some(range) => Found::Range(range, note),
+                None => Found::Nothing(note),
+            })
+        })
+    }
+
+    fn memory_at(&mut self, window: Handle, page: u64) -> Result<Handle, KernelRefusal> {
+        self.call(|kernel| {
+            kernel.check(window)?;
+            let ((id, _), _) = kernel.state.mapped[&(window.0, page)];
+            Ok(kernel.handle_for(id))
+        })
+    }
+
+    fn memory_info(&mut self, memory: Handle) -> Result<MemoryInfo, KernelRefusal> {
+        self.call(|kernel| {
+            let id = kernel.handles[&memory.0];
+            let (pages, is_on_touch) = kernel.state.memories[&id];
+            let kind = match is_on_touch {
+                true => MemoryKind::PerCpuOnTouch,
+                false => MemoryKind::PerCpu,
+            };
+            Ok(MemoryInfo { id, pages, kind })
+        })
+    }
+
+    fn populated(&mut self, window: Handle, page: u64) -> Result<[u64; 4], KernelRefusal> {
+        self.call(|kernel| match kernel.state.mapped.get(&(window.0, page)) {
+            Some(((id, _), _)) if kernel.state.memories[id].1 => Ok([2, 0, 0, 0]),
+            Some(_) => Ok([15, 0, 0, 0]),
+            None => Err(refusal(Status::NotMapped)),
+        })
+    }
+
+    fn create(&mut self, pages: u64, is_on_touch: bool) -> Result<Handle, KernelRefusal> {
+        self.call(|kernel| {
+            if pages > kernel.state.free_pages {
+                return Err(refusal(Status::NodeExhausted));
+            }
+            kernel.state.free_pages -= pages;
+            kernel.next_id += 1;
+            let id = kernel.next_id;
+            kernel.state.memories.insert(id, (pages, is_on_touch));
+            Ok(kernel.handle_for(id))
+        })
+    }
+
+    fn on_death(&mut self, window: Handle, bit: u64) -> Result<(), KernelRefusal> {
+        self.call(|kernel| {
+            *kernel.notices.entry(window.0).or_default() |= bit;
+            Ok(())
+        })
+    }
+
+    fn wait_for_end(&mut self, window: Handle) -> Result<(), KernelRefusal> {
+        self.call(|kernel| {
+            assert!(kernel.ended.contains(&window.0), "nobody waits for the living");
+            Ok(())
+        })
     }
 
     fn drop(&mut self, capability: Handle) {
-        let state = &mut self.0.borrow_mut().state;
-        if let Some(pages) = state.memories.remove(&capability.0) {
-            let used = state
-                .mapped
-                .values()
-                .any(|((memory, _), _)| *memory == capability.0);
-            assert!(!used, "memory that is given back is mapped nowhere");
-            state.free_pages += pages;
-        } else {
-            assert!(state.dropped.insert(capability.0), "dropped twice");
-        }
+        // The kernel has no reason to refuse this.
+        let fail_after = self.0.borrow_mut().fail_after.take();
+        let dropped = self.call(|kernel| {
+            kernel.fail_after = fail_after;
+            match kernel.handles.remove(&capability.0) {
+                Some(_) => kernel.sweep(),
+                None => {
+                    assert!(capability.0 < 5000, "memory is dropped once");
+                    kernel.state.dropped.insert(capability.0);
+                }
+            }
+            Ok(())
+        });
+        assert!(dropped.is_ok());
     }
 }
 
-/// A service over a model, and what a test does with it.
-pub struct World {
-    pub kernel: Shared,
-    pub service: Service<Shared>,
-}
-
-impl World {
-    /// `reserved` and `dynamic` pages of the first chunk, `free` pages beyond, and clients 2 and 3 with a
-    /// quota of 20 pages, who have one and two static pages.
-    pub fn new(reserved: u64, dynamic: u64, free: u64) -> World {
-        let mut world = World::empty(reserved, dynamic, free);
-        for (badge, static_pages) in [(2, 1), (3, 2)] {
-            world
-                .attach(badge, 20, static_pages)
-                .expect("there is room for both");
-        }
-        world
+impl Words for Shared {
+    fn read(&self, at: usize) -> u64 {
+        self.0.borrow().ledger[at]
     }
 
-    pub fn empty(reserved: u64, dynamic: u64, free: u64) -> World {
-        World::with_stride(STRIDE, reserved, dynamic, free)
-    }
-
-    pub fn with_stride(stride: u64, reserved: u64, dynamic: u64, free: u64) -> World {
-        let kernel = Shared(Rc::new(RefCell::new(Kernel::default())));
-        {
-            let state = &mut kernel.0.borrow_mut().state;
-            state.memories = [(RESERVED.0, reserved), (DYNAMIC.0, dynamic)].into();
-            state.free_pages = free;
-        }
-        let chunk = FirstChunk {
-            reserved: RESERVED,
-            reserved_pages: reserved,
-            dynamic: DYNAMIC,
-            dynamic_pages: dynamic,
-            possible_cpus: 4,
-            stride,
-        };
-        let service = Service::new(chunk, kernel.clone()).expect("the host has memory");
-        World { kernel, service }
-    }
-
-    pub fn attach(&mut self, badge: u64, quota_pages: u64, static_pages: u64) -> Result<u64, PercpuError> {
-        let request = Request::Attach {
-            badge,
-            quota_pages,
-            static_pages,
-        };
-        let message = request.encode().with_capability(Handle(500 + badge));
-        self.send(INIT_BADGE, message).map(|words| words[0])
-    }
-
-    pub fn send(&mut self, badge: u64, message: Message) -> Result<[u64; 6], PercpuError> {
-        let answer = self.service.answer(&Received { badge, message });
-        PercpuError::from_answer(&answer)
-    }
-
-    pub fn ask(&mut self, badge: u64, request: Request) -> Result<[u64; 6], PercpuError> {
-        self.send(badge, request.encode())
-    }
-
-    pub fn state(&self) -> State {
-        self.kernel.0.borrow().state.clone()
-    }
-
-    pub fn fail_after(&self, calls: Option<u64>) {
-        self.kernel.0.borrow_mut().fail_after = calls;
+    fn write(&mut self, at: usize, word: u64) {
+        self.0.borrow_mut().ledger[at] = word;
     }
 }

@@ -1,5 +1,9 @@
 //! The percpu server's decisions, over a model of the kernel.
 
+mod ends;
 mod kernel;
+mod pages;
 mod promises;
 mod random;
+mod sheet;
+mod world;

@@ -5,7 +5,8 @@ use abi::percpu::{PROTOCOL_VERSION, PercpuError::*};
 use abi::{Handle, Message, PAGE_SIZE};
 use percpu_service::{MOST_CLIENTS, MOST_REGIONS, STATIC_TAG};
 
-use crate::kernel::{DYNAMIC, RESERVED, World};
+use crate::kernel::{DYNAMIC, RESERVED};
+use crate::world::World;
 
 const PAGE: u64 = PAGE_SIZE;
 
@@ -18,7 +19,11 @@ fn create(pages: u64, populate: Populate) -> Request {
 }
 
 fn reserve(bytes: u64) -> Request {
-    Request::Reserve { bytes, align: 0 }
+    Request::Reserve {
+        bytes,
+        align: 0,
+        name: [0; 16],
+    }
 }
 
 fn granted(world: &mut World, badge: u64, request: Request) -> Grant {
@@ -35,7 +40,7 @@ fn a_handshake_tells_the_geometry() {
     let version = PROTOCOL_VERSION;
     let words = world.ask(2, Request::Hello { version }).unwrap();
     let expected = Geometry {
-        version: 1,
+        version: 2,
         possible_cpus: 4,
         stride: 64 * PAGE,
         quota_pages: 20,
@@ -43,8 +48,8 @@ fn a_handshake_tells_the_geometry() {
         reserved_pages: 8,
     };
     assert_eq!(Geometry::decode(&words), expected);
-    let other = Request::Hello { version: 2 };
-    assert_eq!(world.ask(2, other), Err(VersionMismatch(1)));
+    let other = Request::Hello { version: 1 };
+    assert_eq!(world.ask(2, other), Err(VersionMismatch(2)));
 }
 
 #[test]
@@ -94,6 +99,8 @@ fn dynamic_pages_come_from_the_first_chunk_then_from_new_memory_which_goes_back(
     for region in [second.region, first.region] {
         assert!(world.ask(2, Request::Destroy { region }).is_ok());
     }
+    assert_eq!(world.state().free_pages, 14, "one stock is kept ready");
+    assert_eq!(world.drain(), 16);
     assert_eq!(world.state(), before);
     assert_eq!(stats(&mut world).regions, 0);
 }
@@ -148,12 +155,17 @@ fn sizes_and_alignments_have_limits() {
     assert_eq!(world.ask(2, create(63, Populate::None)), Err(WindowFull));
     granted(&mut world, 2, create(62, Populate::None));
     for align in [3, 2 * PAGE, u64::MAX] {
-        let request = Request::Reserve { bytes: 1, align };
+        let request = Request::Reserve {
+            bytes: 1,
+            align,
+            name: [0; 16],
+        };
         assert_eq!(world.ask(3, request), Err(BadAlign));
     }
     let aligned = Request::Reserve {
         bytes: 1,
         align: PAGE,
+        name: [0; 16],
     };
     granted(&mut world, 3, aligned);
 }
@@ -162,7 +174,7 @@ fn sizes_and_alignments_have_limits() {
 fn a_freed_region_is_stale_and_an_invented_one_unknown() {
     let mut world = World::new(8, 64, 0);
     let region = granted(&mut world, 2, create(1, Populate::All)).region;
-    assert_eq!(world.ask(3, Request::Destroy { region }), Err(NoSuchRegion));
+    assert_eq!(world.ask(3, Request::Destroy { region }), Err(NotYours));
     assert!(world.ask(2, Request::Destroy { region }).is_ok());
     assert_eq!(world.ask(2, Request::Destroy { region }), Err(StaleGeneration));
     let next = granted(&mut world, 2, create(1, Populate::All)).region;
@@ -177,7 +189,10 @@ fn a_freed_region_is_stale_and_an_invented_one_unknown() {
     };
     assert_eq!(world.ask(2, populate), Err(StaleGeneration));
     for region in [
-        RegionId { index: 9, ..next },
+        RegionId {
+            index: next.index + 1,
+            ..next
+        },
         RegionId {
             generation: 9,
             ..next
@@ -199,8 +214,17 @@ fn only_init_attaches_and_only_once() {
         quota_pages: 1,
         static_pages: 0,
     };
-    let message = request.encode().with_capability(Handle(600));
+    let message = request.numbered(1).with_capability(Handle(600));
     assert_eq!(world.send(2, message), Err(NotPermitted));
+    for request in [
+        Request::Drain,
+        Request::SetQuota {
+            badge: 2,
+            quota_pages: 99,
+        },
+    ] {
+        assert_eq!(world.ask(2, request), Err(NotPermitted));
+    }
     assert!(
         world.state().dropped.contains(&600),
         "its capability does not stay"
@@ -212,6 +236,43 @@ fn only_init_attaches_and_only_once() {
     assert_eq!(world.attach(10, 1, 70_000), Err(BadSize(63 * PAGE)));
     assert_eq!(world.ask(9, Request::Stats), Err(NotAttached));
     assert_eq!(world.ask(7, reserve(1)), Err(NotAttached));
+}
+
+#[test]
+fn what_a_dead_client_held_comes_back() {
+    let mut world = World::new(8, 4, 30);
+    let free = world.state().free_pages;
+    let mapped = world.state().mapped.len();
+    let before = stats(&mut world);
+    assert!(world.attach(9, 20, 3).is_ok());
+    granted(&mut world, 9, create(9, Populate::All));
+    granted(&mut world, 9, reserve(2 * PAGE));
+    granted(&mut world, 9, create(5, Populate::None));
+    world.kill(9);
+    world.drain();
+    assert_eq!(stats(&mut world), before);
+    assert_eq!(
+        (world.state().free_pages, world.state().mapped.len()),
+        (free, mapped)
+    );
+    assert_eq!(world.ask(9, reserve(1)), Err(NotAttached));
+    assert!(world.state().dropped.contains(&509), "its window is given up");
+    world.service.bury(!3);
+    assert_eq!(stats(&mut world).clients, 2, "bits of free slots bury nobody");
+}
+
+#[test]
+fn a_client_whose_end_nobody_would_tell_is_not_attached() {
+    let mut world = World::new(8, 4, 30);
+    let before = world.state();
+    world.fail_after(Some(1));
+    assert!(world.attach(9, 20, 3).is_err());
+    world.fail_after(None);
+    assert_eq!(
+        (world.state().mapped, world.state().free_pages),
+        (before.mapped, before.free_pages)
+    );
+    assert!(world.attach(9, 20, 3).is_ok());
 }
 
 #[test]

@@ -1,0 +1,133 @@
+//! The map: the server's counters and every region, as it writes them to shared memory.
+//!
+//! A head of [`HEAD_WORDS`] words, then an entry of [`ENTRY_WORDS`] words and one more for each node.
+
+/// Most pages of the memory that the server writes a map to.
+pub const MOST_PAGES: u64 = 64;
+
+/// Words of the head.
+pub const HEAD_WORDS: usize = 32;
+
+/// Words of an entry before the frames on each node.
+pub const ENTRY_WORDS: usize = 8;
+
+/// Places of words in the head.
+pub mod head {
+    #![expect(
+        missing_docs,
+        reason = "each is the place of the counter of that name; pages are of one unit"
+    )]
+    pub const VERSION: usize = 0;
+    pub const ENTRIES: usize = 1;
+    pub const ENTRIES_IN_ALL: usize = 2;
+    pub const POSSIBLE_CPUS: usize = 3;
+    pub const NODES: usize = 4;
+    pub const STRIDE: usize = 5;
+    pub const CLIENTS: usize = 6;
+    pub const REGIONS: usize = 7;
+    pub const RESERVED_PAGES: usize = 8;
+    pub const RESERVED_USED: usize = 9;
+    pub const FIRST_DYNAMIC_PAGES: usize = 10;
+    pub const DYNAMIC_PAGES: usize = 11;
+    pub const DYNAMIC_USED: usize = 12;
+    pub const ON_TOUCH_PAGES: usize = 13;
+    pub const ON_TOUCH_USED: usize = 14;
+    /// Memory objects that the pools consist of.
+    pub const STOCKS: usize = 15;
+    pub const GRANTED: usize = 16;
+    pub const DESTROYED: usize = 17;
+    pub const REFUSED: usize = 18;
+    pub const MALFORMED: usize = 19;
+    /// Clients that have ended.
+    pub const BURIED: usize = 20;
+    /// Answers that were given from the note of a window.
+    pub const ANSWERED_AGAIN: usize = 21;
+    /// Servers before this one.
+    pub const RESTARTS: usize = 22;
+    /// Most pages of dynamic and on-touch memory that were in use at once, in this server's time.
+    pub const MOST_USED: usize = 23;
+    /// Smallest and largest region that was ever granted, in pages.
+    pub const SMALLEST: usize = 24;
+    pub const LARGEST: usize = 25;
+    /// Most regions, and most memory objects of the pools, that there ever were at once.
+    pub const MOST_REGIONS: usize = 26;
+    pub const MOST_STOCKS: usize = 27;
+}
+
+/// What a region's pages are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum Kind {
+    /// A client's static part.
+    Static = 0,
+    /// Reserved pages of the first chunk.
+    Reserved = 1,
+    /// Dynamic pages.
+    Dynamic = 2,
+    /// Pages that are populated on touch.
+    OnTouch = 3,
+}
+
+impl Kind {
+    /// Reads the word back; `None` for one that means nothing.
+    #[must_use]
+    pub const fn from_word(word: u64) -> Option<Kind> {
+        match word {
+            0 => Some(Kind::Static),
+            1 => Some(Kind::Reserved),
+            2 => Some(Kind::Dynamic),
+            3 => Some(Kind::OnTouch),
+            _ => None,
+        }
+    }
+}
+
+/// The first words of an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Whose it is.
+    pub badge: u64,
+    /// Its id; all ones for a static part.
+    pub region: u64,
+    /// Its first page in the window.
+    pub first: u64,
+    /// Its pages.
+    pub pages: u64,
+    /// A [`Kind`].
+    pub kind: u64,
+    /// Pages of it that are populated, or may be by a touch.
+    pub held: u64,
+    /// Its name.
+    pub name: [u64; 2],
+}
+
+impl Entry {
+    /// As words.
+    #[must_use]
+    pub const fn encode(&self) -> [u64; ENTRY_WORDS] {
+        [
+            self.badge,
+            self.region,
+            self.first,
+            self.pages,
+            self.kind,
+            self.held,
+            self.name[0],
+            self.name[1],
+        ]
+    }
+
+    /// From words.
+    #[must_use]
+    pub const fn decode(w: &[u64; ENTRY_WORDS]) -> Entry {
+        Entry {
+            badge: w[0],
+            region: w[1],
+            first: w[2],
+            pages: w[3],
+            kind: w[4],
+            held: w[5],
+            name: [w[6], w[7]],
+        }
+    }
+}

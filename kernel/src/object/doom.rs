@@ -1,0 +1,48 @@
+//! An end that was arranged for: at the n-th kernel call of a process from now, before or after it. For tests of
+//! those who have to bear such ends.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use abi::syscall::Moment;
+
+/// Calls that are left, with the moment in the lowest bit; 0 when nothing was arranged.
+pub struct Doom(AtomicU64);
+
+/// Most calls ahead.
+pub const MOST_CALLS: u64 = u64::MAX >> 1;
+
+impl Doom {
+    /// Nothing was arranged.
+    pub const fn none() -> Doom {
+        Doom(AtomicU64::new(0))
+    }
+
+    /// Arranges for the end at so many calls from now, the next one being 1; 0 takes it back.
+    pub fn arrange(&self, calls: u64, moment: Moment) {
+        let word = match calls {
+            0 => 0,
+            calls => calls << 1 | moment as u64,
+        };
+        self.0.store(word, Ordering::SeqCst);
+    }
+
+    /// Whether calls are counted.
+    pub fn is_arranged(&self) -> bool {
+        self.0.load(Ordering::SeqCst) != 0
+    }
+
+    /// Counts a call. The moment, when this is the one.
+    pub fn strike(&self) -> Option<Moment> {
+        if self.0.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let counted = |word: u64| match word >> 1 {
+            0 => None,
+            1 => Some(0),
+            _ => Some(word - 2),
+        };
+        let before = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, counted);
+        let last = before.ok().filter(|word| word >> 1 == 1)?;
+        Moment::from_word(last & 1)
+    }
+}

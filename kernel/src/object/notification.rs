@@ -1,0 +1,162 @@
+//! Notifications: bits that anyone may set without waiting, and that a thread waits for or collects.
+//!
+//! One that is bound to an endpoint hands its bits to that endpoint's receivers: they wait for callers and for
+//! bits at once.
+
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+
+use abi::syscall::NOTIFICATION_BADGE;
+use abi::{Message, Registers, Status};
+
+use super::{Endpoint, Parked};
+use crate::refusal::{Refusal, require};
+use crate::schedule;
+use crate::sync::Lock;
+
+/// A notification.
+pub struct Notification(Lock<State>);
+
+struct State {
+    bits: u64,
+    waiters: Vec<Parked>,
+    /// Who gets the bits instead of waiters.
+    endpoint: Option<Arc<Endpoint>>,
+}
+
+impl Notification {
+    /// No bits, and nobody waits.
+    pub fn new() -> Notification {
+        Notification(Lock::new(State {
+            bits: 0,
+            waiters: Vec::new(),
+            endpoint: None,
+        }))
+    }
+
+    /// Sets bits, and wakes one who waits for some. Never waits itself.
+    pub fn signal(&self, bits: u64) {
+        // Threads that have ended go when the lock is free: what goes with them may signal again.
+        let mut dead = Vec::new();
+        let mut state = self.0.lock();
+        if let Some(endpoint) = state.endpoint.clone() {
+            drop(state);
+            return endpoint.signal(bits);
+        }
+        state.bits |= bits;
+        let waiter = loop {
+            match state.waiters.pop() {
+                Some(waiter) if waiter.is_dead() => dead.push(waiter),
+                other => break other,
+            }
+        };
+        if let Some(mut waiter) = waiter {
+            let bits = core::mem::take(&mut state.bits);
+            drop(state);
+            waiter.answer(Ok(Registers::of(&[bits])));
+            schedule::make_ready(waiter);
+        }
+    }
+
+    /// Gives the waiter the bits, or keeps it until there are some.
+    pub fn wait(&self, mut waiter: Parked) -> Option<Parked> {
+        let mut state = self.0.lock();
+        if state.endpoint.is_some() {
+            waiter.answer(Err(Status::Bound.into()));
+            return Some(waiter);
+        }
+        match core::mem::take(&mut state.bits) {
+            0 => {
+                state.waiters.push(waiter);
+                None
+            }
+            bits => {
+                waiter.answer(Ok(Registers::of(&[bits])));
+                Some(waiter)
+            }
+        }
+    }
+
+    /// Takes the bits, none if there are none.
+    pub fn collect(&self) -> Result<u64, Refusal> {
+        let mut state = self.0.lock();
+        require(state.endpoint.is_none(), Status::Bound)?;
+        Ok(core::mem::take(&mut state.bits))
+    }
+
+    /// From now on the endpoint's receivers get the bits, those that are set already first of all.
+    pub fn bind(&self, endpoint: &Arc<Endpoint>) -> Result<(), Refusal> {
+        let (bits, waiters) = {
+            let mut state = self.0.lock();
+            require(state.endpoint.is_none(), Status::Bound)?;
+            state.endpoint = Some(endpoint.clone());
+            let waiters = core::mem::take(&mut state.waiters);
+            (core::mem::take(&mut state.bits), waiters)
+        };
+        for mut waiter in waiters {
+            waiter.answer(Err(Status::Bound.into()));
+            schedule::make_ready(waiter);
+        }
+        if bits != 0 {
+            endpoint.signal(bits);
+        }
+        Ok(())
+    }
+}
+
+/// Nobody can signal it any more, so nobody would ever be woken.
+impl Drop for Notification {
+    fn drop(&mut self) {
+        for mut waiter in self.0.get_mut().waiters.drain(..) {
+            waiter.answer(Err(Status::StaleHandle.into()));
+            schedule::make_ready(waiter);
+        }
+    }
+}
+
+/// What a receiver at an endpoint sees of bits.
+pub fn as_message(bits: u64) -> Registers {
+    Registers::message(NOTIFICATION_BADGE, &Message::new(bits, [0; 6]))
+}
+
+/// Those who want to know when something has gone, told when this is dropped. Nobody is kept for that alone.
+pub struct Notices(Lock<Vec<(Weak<Notification>, u64)>>);
+
+/// Most notifications that one end signals.
+const MOST_NOTICES: usize = 16;
+
+impl Notices {
+    /// Nobody.
+    pub const fn new() -> Notices {
+        Notices(Lock::new(Vec::new()))
+    }
+
+    /// One more; bits for a notification that is told anyway are added to its own.
+    pub fn add(&self, notification: &Arc<Notification>, bits: u64) -> Result<(), Refusal> {
+        let mut notices = self.0.lock();
+        notices.retain(|(it, _)| it.strong_count() > 0);
+        let is_it = |it: &Weak<Notification>| it.as_ptr() == Arc::as_ptr(notification);
+        if let Some((_, known)) = notices.iter_mut().find(|(it, _)| is_it(it)) {
+            *known |= bits;
+            return Ok(());
+        }
+        if notices.len() == MOST_NOTICES {
+            return Err(Refusal {
+                status: Status::TableFull,
+                words: [MOST_NOTICES as u64, 0],
+            });
+        }
+        notices.push((Arc::downgrade(notification), bits));
+        Ok(())
+    }
+}
+
+impl Drop for Notices {
+    fn drop(&mut self) {
+        for (notification, bits) in self.0.get_mut().drain(..) {
+            if let Some(notification) = notification.upgrade() {
+                notification.signal(bits);
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! A shelf: stocks of one kind of memory, made when pages are wanted, and given back when they are not used.
+
+use alloc::vec::Vec;
+
+use abi::percpu::PercpuError;
+use abi::{Handle, Status};
+
+use crate::mapper::Mapper;
+use crate::room::room;
+use crate::stock::{Run, Stock};
+
+/// Pages per unit by which a shelf grows at least, as long as the kernel has them: each growth costs a handle.
+const GROWTH: usize = 16;
+/// Most memory objects of a shelf: they and the windows have to fit into a capability table.
+const MOST_STOCKS: usize = 128;
+
+/// Stocks of one kind.
+#[derive(Debug)]
+pub struct Shelf {
+    stocks: Vec<Stock>,
+    /// So many at the front are never given back.
+    lasting: usize,
+    /// So many that are not used are kept ready.
+    ready: usize,
+    is_on_touch: bool,
+    /// Largest number of pages of one memory object.
+    largest: usize,
+}
+
+impl Shelf {
+    /// Populated memory, the first stock of which lasts.
+    pub fn populated(first: Stock, largest: usize) -> Result<Shelf, PercpuError> {
+        let mut stocks = Vec::new();
+        room(&mut stocks, 1, MOST_STOCKS)?;
+        stocks.push(first);
+        Ok(Shelf {
+            stocks,
+            lasting: 1,
+            ready: 1,
+            is_on_touch: false,
+            largest,
+        })
+    }
+
+    /// Memory that is populated on touch.
+    pub fn on_touch(largest: usize) -> Shelf {
+        Shelf {
+            stocks: Vec::new(),
+            lasting: 0,
+            ready: 0,
+            is_on_touch: true,
+            largest,
+        }
+    }
+
+    /// Pages in all.
+    pub fn total(&self) -> usize {
+        self.stocks.iter().map(Stock::total).sum()
+    }
+
+    /// Pages that are given out.
+    pub fn used(&self) -> usize {
+        self.stocks.iter().map(Stock::used).sum()
+    }
+
+    /// The memory of the stock that lasts.
+    pub fn first(&self) -> Handle {
+        self.stocks.first().map_or(Handle::NONE, Stock::memory)
+    }
+
+    /// Memory objects.
+    pub fn count(&self) -> usize {
+        self.stocks.len()
+    }
+
+    /// Pages of the stocks that last.
+    pub fn lasting_pages(&self) -> usize {
+        self.stocks[..self.lasting].iter().map(Stock::total).sum()
+    }
+
+    /// Takes so many pages, in as few rows as there are. What was taken is in `runs` also after a refusal.
+    pub fn take(
+        &mut self,
+        mut missing: usize,
+        runs: &mut Vec<Run>,
+        mapper: &mut impl Mapper,
+    ) -> Result<(), PercpuError> {
+        let mut next = 0;
+        while missing > 0 {
+            if next == self.stocks.len() {
+                self.grow(missing, mapper)?;
+            }
+            room(runs, 1, MOST_STOCKS)?;
+            match self.stocks[next].take_some(missing) {
+                Some(run) => {
+                    missing -= run.range.count;
+                    runs.push(run);
+                }
+                None => next += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes so many pages of stocks that are made for them, in as few rows as possible.
+    pub fn take_new(
+        &mut self,
+        mut missing: usize,
+        runs: &mut Vec<Run>,
+        mapper: &mut impl Mapper,
+    ) -> Result<(), PercpuError> {
+        while missing > 0 {
+            self.grow(missing, mapper)?;
+            room(runs, 1, MOST_STOCKS)?;
+            let run = self.stocks.last_mut().and_then(|stock| stock.take_some(missing));
+            let run = run.expect("a new stock has pages");
+            missing -= run.range.count;
+            runs.push(run);
+        }
+        Ok(())
+    }
+
+    /// Adds a stock with at least one page for `missing`; a shelf that cannot grow by much grows by little.
+    fn grow(&mut self, missing: usize, mapper: &mut impl Mapper) -> Result<(), PercpuError> {
+        let needed = missing.min(self.largest);
+        let wanted = match self.is_on_touch {
+            true => needed,
+            false => missing.max(GROWTH).min(self.largest),
+        };
+        let is_on_touch = self.is_on_touch;
+        let (memory, count) = match mapper.create(wanted as u64, is_on_touch) {
+            Ok(memory) => (memory, wanted),
+            Err(refusal) if needed == wanted => return Err(exhausted(refusal.status, refusal.into())),
+            Err(_) => {
+                let smaller = mapper.create(needed as u64, is_on_touch);
+                let memory = smaller.map_err(|refusal| exhausted(refusal.status, refusal.into()))?;
+                (memory, needed)
+            }
+        };
+        self.add(memory, count).inspect_err(|_| mapper.drop(memory))
+    }
+
+    /// Adds a stock of all pages of a memory object.
+    pub fn add(&mut self, memory: Handle, count: usize) -> Result<(), PercpuError> {
+        if self.stocks.len() == MOST_STOCKS {
+            return Err(PercpuError::ServerFull(MOST_STOCKS as u64));
+        }
+        room(&mut self.stocks, 1, MOST_STOCKS)?;
+        self.stocks.push(Stock::new(memory, count)?);
+        Ok(())
+    }
+
+    /// The stock of a memory object.
+    pub fn stock_mut(&mut self, memory: Handle) -> Option<&mut Stock> {
+        self.stocks.iter_mut().find(|stock| stock.memory() == memory)
+    }
+
+    /// Takes pages back, if they are of a stock here. Of stocks that are not used at all, some are kept ready.
+    pub fn give_back(&mut self, run: Run, mapper: &mut impl Mapper) -> bool {
+        let Some(stock) = self.stock_mut(run.memory) else {
+            return false;
+        };
+        stock.give_back(run.range);
+        self.trim(self.ready, mapper);
+        true
+    }
+
+    /// Gives stocks back to the kernel that are not used, but for so many. How many pages.
+    pub fn trim(&mut self, ready: usize, mapper: &mut impl Mapper) -> usize {
+        let is_unused = |stock: &Stock| stock.used() == 0;
+        let unused = |shelf: &Shelf| {
+            shelf.stocks[shelf.lasting..]
+                .iter()
+                .filter(|stock| is_unused(stock))
+                .count()
+        };
+        let mut pages = 0;
+        while unused(self) > ready {
+            let Some(at) = self.stocks[self.lasting..].iter().rposition(is_unused) else {
+                break;
+            };
+            let stock = self.stocks.remove(self.lasting + at);
+            pages += stock.total();
+            mapper.drop(stock.memory());
+        }
+        pages
+    }
+}
+
+/// The pools' account: when it is at its limit, no node can help.
+fn exhausted(status: Status, refusal: PercpuError) -> PercpuError {
+    match status {
+        Status::AccountExhausted => PercpuError::NodeExhausted(u64::MAX),
+        _ => refusal,
+    }
+}
