@@ -20,6 +20,7 @@ mod options;
 mod placement;
 mod probes;
 mod protection;
+mod service;
 mod setup_checks;
 mod template;
 mod topology;
@@ -54,6 +55,7 @@ fn main() {
         isolation::trials(),
         probes::trials(),
         userlib::trials(),
+        service::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }

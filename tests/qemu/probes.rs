@@ -64,7 +64,7 @@ fn all_at_once() -> Result<(), Failed> {
     check_ending(Status::Ok, &run)
 }
 
-fn holds(machine: &Machine, probe: &str, last: &str) -> Result<(), Failed> {
+pub fn holds(machine: &Machine, probe: &str, last: &str) -> Result<(), Failed> {
     let run = boot(machine, &[probe], TIME_LIMIT)?;
     check_checks(&run)?;
     let last = format!("check {last} ok");

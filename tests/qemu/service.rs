@@ -1,0 +1,173 @@
+//! The percpu server: what it hands out and takes back, clients and servers that end at any moment, and hostile
+//! clients. The programs check from inside; where pages lie is looked at from outside.
+
+use abi::window::{DEFAULT_STRIDE, WINDOW_BASE};
+use libtest_mimic::{Failed, Trial};
+use run_qemu::{Machine, Session, Status, Transcript};
+use selion_tests::{Page, mapped, topology};
+
+use crate::lab::{TIME_LIMIT, boot, check, check_ending, start};
+use crate::moments::moment;
+use crate::probes::holds;
+
+const PAGE: u64 = 4096;
+/// Moments until the program should have been met.
+const MOST_MOMENTS: usize = 400;
+
+pub fn trials() -> Vec<Trial> {
+    let shaped = |nodes: &[u32]| Machine {
+        nodes: nodes.to_vec(),
+        ..Machine::default()
+    };
+    let small = Machine {
+        memory: 64 << 20,
+        ..Machine::default()
+    };
+    let probes = [
+        ("probe-service", "drain-again", "4_on_2+2", shaped(&[2, 2])),
+        ("probe-service", "drain-again", "one_cpu", shaped(&[1])),
+        ("probe-service", "drain-again", "64M", small.clone()),
+        ("probe-deaths", "all-is-back", "4_on_2+2", shaped(&[2, 2])),
+        ("probe-deaths", "all-is-back", "one_cpu", shaped(&[1])),
+        ("probe-restart", "all-is-back", "4_on_2+2", shaped(&[2, 2])),
+        ("probe-restart", "all-is-back", "one_cpu", shaped(&[1])),
+        ("probe-hostile", "all-is-back", "4_on_2+2", shaped(&[2, 2])),
+        ("probe-hostile:2000", "all-is-back", "64M", small),
+    ];
+    let probes = probes.map(|(probe, last, shape, machine)| {
+        let name = probe.split(':').next().unwrap_or(probe);
+        let trial = format!("service::{name}_on_{shape}");
+        Trial::test(trial, move || holds(&machine, probe, last))
+    });
+    let others = [
+        Trial::test("service::pages_lie_where_they_were_asked_for", || {
+            outside(&[1, 2])
+        }),
+        Trial::test("service::stress_with_two_seeds", stress),
+        Trial::test("service::percpu_stat_prints_linuxs_fields", percpu_stat),
+    ];
+    probes.into_iter().chain(others).collect()
+}
+
+fn stress() -> Result<(), Failed> {
+    let run = boot(&Machine::default(), &["stress", "stress:77,12"], TIME_LIMIT)?;
+    check_ending(Status::Ok, &run)?;
+    for seed in ["stress: seed 1, 24 rounds", "stress: seed 77, 12 rounds"] {
+        check(run.find(seed).is_some(), format!("`{seed}` is printed"), &run)?;
+    }
+    let ends = run.find("ends of the percpu server");
+    let is_some = ends.is_some_and(|line| !line.contains("survived 0 ends"));
+    check(is_some, "the percpu server has ended and was started again", &run)
+}
+
+/// O2 and O3 of Linux's `percpu_stats`, a name of 20 columns and a value of 12.
+fn percpu_stat() -> Result<(), Failed> {
+    let run = boot(&Machine::default(), &["percpu-stat"], TIME_LIMIT)?;
+    check_ending(Status::Ok, &run)?;
+    for (name, value) in [
+        ("unit_size", Some(DEFAULT_STRIDE)),
+        ("reserved_size", Some(131_072)),
+        ("dyn_size", None),
+        ("atom_size", Some(PAGE)),
+        ("alloc_size", Some(4 * DEFAULT_STRIDE)),
+        ("nr_alloc", Some(1)),
+        ("nr_dealloc", Some(0)),
+        ("nr_cur_alloc", Some(1)),
+        ("nr_max_alloc", Some(1)),
+        ("nr_chunks", Some(2)),
+        ("nr_max_chunks", Some(2)),
+        ("min_alloc_size", Some(2 * PAGE)),
+        ("max_alloc_size", Some(2 * PAGE)),
+        ("empty_pop_pages", None),
+    ] {
+        let line = match value {
+            Some(value) => format!("  {name:<20}: {value:>12}"),
+            None => format!("  {name:<20}: "),
+        };
+        check(run.find(&line).is_some(), format!("`{line}` is printed"), &run)?;
+    }
+    let is_row = |line: &String| line.contains(" on-touch ") && line.contains(" percpu-stat ");
+    let row = run.lines.iter().any(is_row);
+    check(row, "the map has the program's region with its name", &run)
+}
+
+/// A region that was populated in part, and one that was touched on one CPU, in the page tables.
+fn outside(nodes: &[u32]) -> Result<(), Failed> {
+    let machine = Machine {
+        nodes: nodes.to_vec(),
+        ..Machine::default()
+    };
+    let mut booted = start(&machine, &["probe-service:hold"], TIME_LIMIT)?;
+    let seen = look(&mut booted.session, machine.cpus());
+    let run = booted.session.quit();
+    let pages = seen.map_err(|failed| format!("{}\n{run}", failed.message().unwrap_or_default()))?;
+    judge(&machine, &pages, &run)
+}
+
+/// The window of the program that holds still.
+fn look(session: &mut Session, cpus: u32) -> Result<Vec<Page>, Failed> {
+    session.wait_for("hold some")?;
+    let window = WINDOW_BASE..WINDOW_BASE + u64::from(cpus) * DEFAULT_STRIDE;
+    for _ in 0..MOST_MOMENTS {
+        let pages = moment(session, |session, cpus| {
+            let program = cpus.iter().find(|cpu| cpu.privilege == 3);
+            program
+                .map(|cpu| {
+                    mapped(cpu.cr3, window.clone(), |table| {
+                        session.physical(table, PAGE as usize)
+                    })
+                })
+                .transpose()
+                .map_err(Failed::from)
+        })?;
+        if let Some(pages) = pages {
+            return Ok(pages);
+        }
+    }
+    Err("the program was never met".into())
+}
+
+fn judge(machine: &Machine, pages: &[Page], run: &Transcript) -> Result<(), Failed> {
+    let line = run.find("hold some").ok_or("no line of the program")?;
+    let hex = |keyword: &str| {
+        let mut words = line.split_whitespace().skip_while(|word| *word != keyword);
+        let word = words
+            .nth(1)
+            .unwrap_or_default()
+            .trim_start_matches("0x")
+            .to_string();
+        u64::from_str_radix(&word, 16).map_err(|error| format!("{keyword} in `{line}`: {error}"))
+    };
+    let (some, touched, last) = (hex("some")?, hex("touched")?, hex("cpu")?);
+    check(line.contains("refused true"), "what cannot be was refused", run)?;
+    let topology = topology(machine)?;
+    let nodes = machine.node_of_cpus();
+    for cpu in 0..u64::from(machine.cpus()) {
+        let unit = WINDOW_BASE + cpu * DEFAULT_STRIDE;
+        let there =
+            |region: u64, page: u64| pages.iter().find(|at| at.address == unit + region + page * PAGE);
+        let expected = [
+            (some, [false, true, true, false]),
+            (touched, [false, false, cpu == last, false]),
+        ];
+        for (region, is_there) in expected {
+            for (page, is_there) in (0..).zip(is_there) {
+                let found = there(region, page);
+                let promise =
+                    format!("CPU {cpu}'s page {page} at {region:#x} is there: {is_there}; {found:x?}");
+                check(found.is_some() == is_there, promise, run)?;
+                let Some(found) = found else { continue };
+                let node = topology
+                    .node_of_address(found.phys)
+                    .map(|node| u32::from(node.get()));
+                let is_near = node == nodes.get(cpu as usize).copied();
+                check(
+                    is_near,
+                    format!("CPU {cpu}'s {found:x?} lies on node {node:?}"),
+                    run,
+                )?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! Prints what the percpu server counts, in the form and with the words of Linux's `percpu_stats`, and then the map:
+//! every region with its owner, its name, its pages and its frames on each node.
+#![no_std]
+#![no_main]
+
+use core::fmt;
+
+use userlib::abi::PAGE_SIZE;
+use userlib::abi::percpu::map::{Entry, Kind, head};
+use userlib::abi::percpu::name_of_words;
+use userlib::percpu::{self, Error, Map, Populate, Region};
+use userlib::{entry, machine, println};
+
+entry!(main);
+
+/// Pages of ordinary memory for the map.
+const SHEET_PAGES: u64 = 16;
+
+fn main() -> Result<(), Error> {
+    // Something of its own, so that there is a row to see.
+    let region = Region::create(2 * PAGE_SIZE, Populate::OnTouch, "percpu-stat")?;
+    if let Some(cell) = region.cell::<u64>(0) {
+        cell.increment();
+    }
+    let map = percpu::map(SHEET_PAGES)?;
+    allocation_info(&map);
+    global(&map);
+    pools(&map);
+    rows(&map);
+    region.destroy()
+}
+
+fn title(text: &str) {
+    println!("{text}:");
+    println!("----------------------------------------");
+}
+
+fn field(name: &str, value: u64) {
+    println!("  {name:<20}: {value:>12}");
+}
+
+/// Of a program's window and the first chunk; a unit is one CPU's.
+fn allocation_info(map: &Map) {
+    let bytes = |at| map.head(at) * PAGE_SIZE;
+    println!("Percpu Memory Statistics");
+    title("Allocation Info");
+    field("unit_size", map.head(head::STRIDE));
+    field("reserved_size", bytes(head::RESERVED_PAGES));
+    field("dyn_size", bytes(head::FIRST_DYNAMIC_PAGES));
+    field("atom_size", PAGE_SIZE);
+    field(
+        "alloc_size",
+        map.head(head::STRIDE) * map.head(head::POSSIBLE_CPUS),
+    );
+    println!();
+}
+
+/// A chunk is a memory object of the pools, an allocation a region; sizes in bytes of one unit.
+fn global(map: &Map) {
+    let bytes = |at| map.head(at) * PAGE_SIZE;
+    title("Global Stats");
+    field("nr_alloc", map.head(head::GRANTED));
+    field("nr_dealloc", map.head(head::DESTROYED));
+    field("nr_cur_alloc", map.head(head::REGIONS));
+    field("nr_max_alloc", map.head(head::MOST_REGIONS));
+    field("nr_chunks", map.head(head::STOCKS));
+    field("nr_max_chunks", map.head(head::MOST_STOCKS));
+    field("min_alloc_size", bytes(head::SMALLEST));
+    field("max_alloc_size", bytes(head::LARGEST));
+    field(
+        "empty_pop_pages",
+        map.head(head::DYNAMIC_PAGES) - map.head(head::DYNAMIC_USED),
+    );
+    println!();
+    title("Server");
+    field("clients", map.head(head::CLIENTS));
+    field("refused", map.head(head::REFUSED));
+    field("malformed", map.head(head::MALFORMED));
+    field("buried", map.head(head::BURIED));
+    field("answered_again", map.head(head::ANSWERED_AGAIN));
+    field("restarts", map.head(head::RESTARTS));
+    println!();
+}
+
+fn pools(map: &Map) {
+    title("Pools (pages of each unit: used, all)");
+    for (name, used, all) in [
+        ("reserved", head::RESERVED_USED, head::RESERVED_PAGES),
+        ("dynamic", head::DYNAMIC_USED, head::DYNAMIC_PAGES),
+        ("on-touch", head::ON_TOUCH_USED, head::ON_TOUCH_PAGES),
+    ] {
+        println!("  {name:<20}: {:>12} {:>12}", map.head(used), map.head(all));
+    }
+    println!();
+}
+
+fn rows(map: &Map) {
+    title("Map");
+    println!("  owner kind     first pages  held name             frames on each node");
+    for (index, entry) in map.entries().enumerate() {
+        println!("{}", Row { map, index, entry });
+    }
+    let left_out = map.head(head::ENTRIES_IN_ALL) - map.head(head::ENTRIES);
+    if left_out > 0 {
+        println!("  and {left_out} more");
+    }
+}
+
+/// A line of the map.
+struct Row<'a> {
+    map: &'a Map,
+    index: usize,
+    entry: Entry,
+}
+
+impl fmt::Display for Row<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Entry {
+            badge,
+            first,
+            pages,
+            held,
+            ..
+        } = self.entry;
+        let name = name_of_words(self.entry.name);
+        let name = core::str::from_utf8(&name).unwrap_or("").trim_end_matches('\0');
+        let kind = kind(self.entry.kind);
+        write!(
+            f,
+            "  {badge:>5} {kind:<8} {first:>5} {pages:>5} {held:>5} {name:<16}"
+        )?;
+        (0..machine::nodes()).try_for_each(|node| write!(f, " {:>5}", self.map.frames(self.index, node)))
+    }
+}
+
+fn kind(word: u64) -> &'static str {
+    match Kind::from_word(word) {
+        Some(Kind::Static) => "static",
+        Some(Kind::Reserved) => "reserved",
+        Some(Kind::Dynamic) => "dynamic",
+        Some(Kind::OnTouch) => "on-touch",
+        None => "?",
+    }
+}

@@ -1,0 +1,105 @@
+//! Clients that send nonsense: every label with words at the edges of what words can be, capabilities where none
+//! belong, memory full of garbage, and random messages by the hundred thousand. The server refuses and counts; a
+//! client beside them works on, and in the end nothing is lost.
+//!
+//! `launched 0 SEED COUNT` sends random messages, `launched 1 0 0` those with words at the edges, `launched 2 SEED
+//! COUNT` batches of garbage. Each ends with the number of its messages that were no requests.
+#![no_std]
+#![no_main]
+
+mod garbage;
+
+use userlib::abi::percpu::map::head;
+use userlib::abi::syscall::End;
+use userlib::checks::Checks;
+use userlib::percpu::{self, Error};
+use userlib::workload::Workload;
+use userlib::{Refusal, entry, ipc, process, start, supervisor};
+
+entry!(main);
+
+/// Random messages of each hostile client, unless the argument says otherwise.
+const MESSAGES: u64 = 100_000;
+/// Garbage batches, of 32 entries each.
+const BATCHES: u64 = 300;
+
+fn main() -> u64 {
+    let mut words = start::argument().split(' ');
+    let is_launched = words.next() == Some("launched");
+    let mut number = || words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+    match is_launched {
+        true => garbage::send([number(), number(), number()]),
+        false => check_all(start::argument().parse().unwrap_or(MESSAGES)),
+    }
+}
+
+fn check_all(messages: u64) -> u64 {
+    let mut checks = Checks::new();
+    let Some(before) = checks.success("before", books()) else {
+        return checks.code();
+    };
+    let malformed = || percpu::stats().map_or(0, |stats| stats.malformed);
+    let counted = malformed();
+    let mut work = Workload::new(3);
+    let sent = beside(&mut work, messages);
+    checks.that("hostile", sent.is_ok(), format_args!("{sent:?}"));
+    checks.equal("nonsense-is-counted", Ok(malformed() - counted), sent);
+    checks.equal("unharmed", work.wrong_words(), Ok(0));
+    checks.equal("in-the-map", percpu::map(4).map(|map| work.is_in(&map)), Ok(true));
+    checks.equal("end", work.end(), Ok(()));
+    checks.equal("server-lives", supervisor::restarts(), Ok(0));
+    checks.equal("all-is-back", settled(before), Ok(before));
+    checks.code()
+}
+
+/// Hostile clients at once, and work beside them. How many of their messages were no requests.
+fn beside(work: &mut Workload, messages: u64) -> Result<u64, Error> {
+    let clients = [
+        supervisor::launch([0, 1, messages])?,
+        supervisor::launch([0, 2, messages])?,
+        supervisor::launch([1, 0, 0])?,
+        supervisor::launch([2, 3, BATCHES])?,
+    ];
+    for _ in 0..400 {
+        work.step()?;
+    }
+    let mut nonsense = 0;
+    for client in clients {
+        match process::wait(client)? {
+            End::Exited(code) => nonsense += code,
+            end => {
+                userlib::println!("probe-hostile: a client ended by {end:?}");
+                return Err(Refusal::new(userlib::abi::Status::ProcessEnded).into());
+            }
+        }
+        ipc::drop_capability(client)?;
+    }
+    Ok(nonsense)
+}
+
+/// Clients, regions and pages, when nothing is kept ready.
+fn books() -> Result<[u64; 7], Error> {
+    supervisor::drain()?;
+    let map = percpu::map(4)?;
+    let words = [
+        head::CLIENTS,
+        head::REGIONS,
+        head::RESERVED_USED,
+        head::DYNAMIC_USED,
+        head::DYNAMIC_PAGES,
+        head::ON_TOUCH_PAGES,
+        head::STOCKS,
+    ];
+    Ok(words.map(|at| map.head(at)))
+}
+
+/// The end of a client is told a moment after it.
+fn settled(expected: [u64; 7]) -> Result<[u64; 7], Error> {
+    for _ in 0..1000 {
+        if books()? == expected {
+            break;
+        }
+        userlib::thread::yield_now();
+    }
+    books()
+}
