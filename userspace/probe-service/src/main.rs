@@ -13,6 +13,7 @@ mod numbers;
 mod pages;
 mod quotas;
 mod touch;
+mod windows;
 
 use userlib::abi::percpu::{PercpuError, RegionId, Request};
 use userlib::checks::Checks;
@@ -36,6 +37,7 @@ fn main() -> u64 {
 fn check_all() -> u64 {
     let mut checks = Checks::new();
     notifications::check(&mut checks);
+    windows::check(&mut checks);
     pages::check(&mut checks);
     touch::check(&mut checks);
     maps::check(&mut checks);

@@ -141,6 +141,12 @@ fn the_ledger_outlives_the_server() {
     assert_eq!(world.ask(2, Request::Destroy { region }), stale);
     world.kill(2);
     assert!(world.attach(4, 1, 0).is_ok());
+    let next = world.ask(4, create).expect("one page is within the quota");
+    let next = abi::percpu::RegionId::decode(next[0]);
+    assert_eq!(
+        (next.index, next.generation),
+        (region.index, region.generation + 1)
+    );
     assert_eq!(
         world.ask(4, Request::Destroy { region }),
         stale,

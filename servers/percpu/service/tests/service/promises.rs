@@ -272,6 +272,13 @@ fn a_client_whose_end_nobody_would_tell_is_not_attached() {
         (world.state().mapped, world.state().free_pages),
         (before.mapped, before.free_pages)
     );
+    world.restart();
+    let (head, _) = crate::sheet::map(&mut world);
+    assert_eq!(
+        head[abi::percpu::map::head::BURIED],
+        0,
+        "it has never been a client"
+    );
     assert!(world.attach(9, 20, 3).is_ok());
 }
 
