@@ -16,6 +16,10 @@ use crate::memory::frame::{self, PhysicalFrame};
 use crate::refusal::{Refusal, require};
 use crate::sync::Lock;
 
+mod on_touch;
+
+use on_touch::OnTouch;
+
 /// A memory object.
 pub struct Memory {
     /// Its own among all that ever were: tells whether two capabilities are to one object.
@@ -41,13 +45,6 @@ enum Frames {
         part: first_chunk::Part,
         in_use: Lock<Vec<bool>>,
     },
-}
-
-/// Pages, and for each CPU a row of frames as far as they were touched.
-struct OnTouch {
-    pages: u64,
-    frames: Vec<Option<PhysicalFrame>>,
-    in_use: Vec<bool>,
 }
 
 impl Memory {
@@ -184,45 +181,6 @@ impl Memory {
             }
             Frames::OnTouch(memory) => Some(act(&mut memory.lock().in_use)),
         }
-    }
-}
-
-impl OnTouch {
-    fn new(pages: u64, count: u64) -> Result<OnTouch, Refusal> {
-        let mut frames = Vec::new();
-        frames
-            .try_reserve_exact(count as usize)
-            .map_err(|_| Status::HeapExhausted)?;
-        for cpu in 0..(count / pages) as u16 {
-            if let Err(exhausted) = frame::promise(cpu::cpu_to_node(CpuId::new(cpu)), pages) {
-                (0..cpu).for_each(|cpu| frame::break_promise(cpu::cpu_to_node(CpuId::new(cpu)), pages));
-                return Err(exhausted.into());
-            }
-        }
-        frames.resize(count as usize, None);
-        let in_use = unused(pages);
-        Ok(OnTouch {
-            pages,
-            frames,
-            in_use,
-        })
-    }
-
-    /// Gives the frames of these pages back to their nodes, which keep as many for the next touch.
-    fn untouch(&mut self, first: u64, pages: u64) {
-        let rows = self.frames.chunks_exact_mut(self.pages as usize);
-        let range = first as usize..(first + pages) as usize;
-        rows.flat_map(|row| &mut row[range.clone()])
-            .filter_map(Option::take)
-            .for_each(frame::free_promised);
-    }
-}
-
-impl Drop for OnTouch {
-    fn drop(&mut self) {
-        self.untouch(0, self.pages);
-        let cpus = self.frames.len() as u64 / self.pages;
-        (0..cpus as u16).for_each(|cpu| frame::break_promise(cpu::cpu_to_node(CpuId::new(cpu)), self.pages));
     }
 }
 

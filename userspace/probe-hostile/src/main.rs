@@ -9,11 +9,10 @@
 
 mod garbage;
 
-use userlib::abi::percpu::map::head;
 use userlib::abi::syscall::End;
 use userlib::checks::Checks;
 use userlib::percpu::{self, Error};
-use userlib::workload::Workload;
+use userlib::workload::{Books, Workload};
 use userlib::{Refusal, entry, ipc, process, start, supervisor};
 
 entry!(main);
@@ -35,7 +34,7 @@ fn main() -> u64 {
 
 fn check_all(messages: u64) -> u64 {
     let mut checks = Checks::new();
-    let Some(before) = checks.success("before", books()) else {
+    let Some(before) = checks.success("before", Books::now()) else {
         return checks.code();
     };
     let malformed = || percpu::stats().map_or(0, |stats| stats.malformed);
@@ -48,7 +47,7 @@ fn check_all(messages: u64) -> u64 {
     checks.equal("in-the-map", percpu::map(4).map(|map| work.is_in(&map)), Ok(true));
     checks.equal("end", work.end(), Ok(()));
     checks.equal("server-lives", supervisor::restarts(), Ok(0));
-    checks.equal("all-is-back", settled(before), Ok(before));
+    checks.equal("all-is-back", before.settled(), Ok(before));
     checks.code()
 }
 
@@ -75,31 +74,4 @@ fn beside(work: &mut Workload, messages: u64) -> Result<u64, Error> {
         ipc::drop_capability(client)?;
     }
     Ok(nonsense)
-}
-
-/// Clients, regions and pages, when nothing is kept ready.
-fn books() -> Result<[u64; 7], Error> {
-    supervisor::drain()?;
-    let map = percpu::map(4)?;
-    let words = [
-        head::CLIENTS,
-        head::REGIONS,
-        head::RESERVED_USED,
-        head::DYNAMIC_USED,
-        head::DYNAMIC_PAGES,
-        head::ON_TOUCH_PAGES,
-        head::STOCKS,
-    ];
-    Ok(words.map(|at| map.head(at)))
-}
-
-/// The end of a client is told a moment after it.
-fn settled(expected: [u64; 7]) -> Result<[u64; 7], Error> {
-    for _ in 0..1000 {
-        if books()? == expected {
-            break;
-        }
-        userlib::thread::yield_now();
-    }
-    books()
 }

@@ -4,12 +4,11 @@
 #![no_std]
 #![no_main]
 
-use userlib::abi::percpu::map::head;
 use userlib::abi::syscall::Moment;
 use userlib::checks::Checks;
 use userlib::percpu::{self, Error};
 use userlib::random::Random;
-use userlib::workload::Workload;
+use userlib::workload::{Books, Workload};
 use userlib::{entry, println, supervisor, thread};
 
 entry!(main);
@@ -25,7 +24,7 @@ const RANDOM_ENDS: u64 = 20;
 
 fn main() -> u64 {
     let mut checks = Checks::new();
-    let Some(before) = checks.success("before", books()) else {
+    let Some(before) = checks.success("before", Books::now()) else {
         return checks.code();
     };
     let mut work = Workload::new(11);
@@ -43,28 +42,12 @@ fn main() -> u64 {
     }
     checks.equal("at-random", at_random(&mut work), Ok(0));
     checks.equal("end", work.end(), Ok(()));
-    checks.equal("all-is-back", books(), Ok(before));
+    checks.equal("all-is-back", Books::now(), Ok(before));
     match supervisor::restarts() {
         Ok(restarts) => println!("probe-restart: {restarts} restarts"),
         Err(refusal) => checks.equal("restarts", Err(refusal), Ok(())),
     }
     checks.code()
-}
-
-/// Pages in use and made, when nothing is kept ready.
-fn books() -> Result<[u64; 7], Error> {
-    supervisor::drain()?;
-    let map = percpu::map(4)?;
-    let words = [
-        head::CLIENTS,
-        head::REGIONS,
-        head::RESERVED_USED,
-        head::DYNAMIC_USED,
-        head::DYNAMIC_PAGES,
-        head::ON_TOUCH_PAGES,
-        head::STOCKS,
-    ];
-    Ok(words.map(|at| map.head(at)))
 }
 
 /// What is wrong with the client's view of things.

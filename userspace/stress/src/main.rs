@@ -12,7 +12,7 @@ use userlib::abi::percpu::map::head;
 use userlib::abi::syscall::{End, Moment};
 use userlib::percpu::{self, Error};
 use userlib::random::Random;
-use userlib::workload::Workload;
+use userlib::workload::{Books, Workload};
 use userlib::{entry, ipc, println, process, start, supervisor, thread};
 
 entry!(main);
@@ -45,7 +45,7 @@ fn main() -> Result<u64, Error> {
 }
 
 fn run(seed: u64, rounds: u64) -> Result<u64, Error> {
-    let before = books()?;
+    let before = Books::now()?;
     let mut random = Random::new(seed);
     let mut work = Workload::new(random.number());
     let mut tally = Tally::default();
@@ -54,9 +54,8 @@ fn run(seed: u64, rounds: u64) -> Result<u64, Error> {
     }
     tally.wrong += work.wrong_words()?;
     work.end()?;
-    let after = settled(before)?;
-    // Less is no loss: programs beside this one may have ended.
-    let is_back = after.iter().zip(before).all(|(after, before)| *after <= before);
+    let after = before.settled()?;
+    let is_back = before.covers(&after);
     let map = percpu::map(4)?;
     let Tally {
         steps,
@@ -133,31 +132,4 @@ fn round(random: &mut Random, work: &mut Workload, tally: &mut Tally) -> Result<
         ipc::drop_capability(worker)?;
     }
     Ok(())
-}
-
-/// Clients, regions and pages, when nothing is kept ready.
-fn books() -> Result<[u64; 7], Error> {
-    supervisor::drain()?;
-    let map = percpu::map(16)?;
-    let words = [
-        head::CLIENTS,
-        head::REGIONS,
-        head::RESERVED_USED,
-        head::DYNAMIC_USED,
-        head::DYNAMIC_PAGES,
-        head::ON_TOUCH_PAGES,
-        head::STOCKS,
-    ];
-    Ok(words.map(|at| map.head(at)))
-}
-
-/// The end of a client is told a moment after it.
-fn settled(expected: [u64; 7]) -> Result<[u64; 7], Error> {
-    for _ in 0..1000 {
-        if books()? == expected {
-            break;
-        }
-        thread::yield_now();
-    }
-    books()
 }

@@ -2,14 +2,17 @@
 //! that see what becomes of it when somebody ends meanwhile.
 
 use abi::PAGE_SIZE;
-use abi::percpu::map::Entry;
+use abi::percpu::map::{Entry, head};
 use abi::percpu::{PercpuError, Request};
 
-use crate::percpu::{Batch, Error, Map, Populate, Region};
+use crate::percpu::{self, Batch, Error, Map, Populate, Region};
 use crate::random::Random;
+use crate::{supervisor, thread};
 
 /// Most pages of a region.
 const MOST_PAGES: u64 = 4;
+/// How often the books are looked at until they have to be right.
+const MOST_LOOKS: u64 = 1000;
 /// Most regions at once.
 const MOST_REGIONS: usize = 10;
 
@@ -196,5 +199,50 @@ impl Workload {
     pub fn end(&mut self) -> Result<(), Error> {
         let mut regions = self.regions.iter_mut().filter_map(Option::take);
         regions.try_for_each(|held| held.region.destroy())
+    }
+}
+
+/// What the percpu server has given out and has of memory, with nothing kept ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Books(pub [u64; 7]);
+
+impl Books {
+    /// As they are now. The percpu server gives back what it does not need, for which init is asked.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn now() -> Result<Books, Error> {
+        supervisor::drain()?;
+        let map = percpu::map(16)?;
+        let words = [
+            head::CLIENTS,
+            head::REGIONS,
+            head::RESERVED_USED,
+            head::DYNAMIC_USED,
+            head::DYNAMIC_PAGES,
+            head::ON_TOUCH_PAGES,
+            head::STOCKS,
+        ];
+        Ok(Books(words.map(|at| map.head(at))))
+    }
+
+    /// As they are once they are no more than these, or after a while: the end of a client is told a moment after it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn settled(&self) -> Result<Books, Error> {
+        for _ in 0..MOST_LOOKS {
+            if self.covers(&Books::now()?) {
+                break;
+            }
+            thread::yield_now();
+        }
+        Books::now()
+    }
+
+    /// Whether nothing in the others is more than here. Less is no loss: other programs may have ended.
+    #[must_use]
+    pub fn covers(&self, others: &Books) -> bool {
+        self.0.iter().zip(others.0).all(|(here, there)| there <= *here)
     }
 }

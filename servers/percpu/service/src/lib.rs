@@ -19,6 +19,7 @@ mod ledger;
 mod mapper;
 mod note;
 mod pools;
+mod region;
 mod room;
 mod service;
 mod shelf;

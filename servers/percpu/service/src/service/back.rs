@@ -8,11 +8,11 @@ use abi::syscall::MAX_WINDOW_LIST;
 use percpu_core::PageRange;
 
 use super::Service;
-use crate::client::Region;
 use crate::ledger::{MOST_REGIONS, Words};
 use crate::mapper::{Mapper, Piece};
 use crate::note::Note;
 use crate::pools::Pool;
+use crate::region::Region;
 use crate::room::room;
 use crate::stock::Run;
 

@@ -6,10 +6,11 @@ use core::cmp::Ordering;
 use percpu_core::PageRange;
 
 use super::Service;
-use crate::client::{Client, Region};
+use crate::client::Client;
 use crate::clients::MOST_CLIENTS;
 use crate::ledger::{Counter, MOST_REGIONS, State, Words};
 use crate::mapper::Mapper;
+use crate::region::Region;
 
 /// A power of two up to a page, or none in particular.
 pub(super) fn alignment(align: u64) -> Result<(), PercpuError> {

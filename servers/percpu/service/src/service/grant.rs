@@ -8,11 +8,11 @@ use abi::percpu::{Name, PercpuError};
 
 use super::Service;
 use super::check::grant_of;
-use crate::client::Region;
 use crate::ledger::{Counter, RegionRecord, State, Words};
 use crate::mapper::Mapper;
 use crate::note::Note;
 use crate::pools::Pool;
+use crate::region::Region;
 
 /// A region that is asked for.
 pub(super) struct Ask {

@@ -11,11 +11,12 @@ use abi::percpu::{PercpuError, RegionId};
 use percpu_core::PageRange;
 
 use super::{STATIC_TAG, Service};
-use crate::client::{Client, Region};
+use crate::client::Client;
 use crate::clients::MOST_CLIENTS;
 use crate::ledger::{Counter, MOST_REGIONS, RegionRecord, State, Words};
 use crate::mapper::{Found, Mapped, Mapper, Piece};
 use crate::note::Note;
+use crate::region::Region;
 use crate::room::room;
 
 /// Memory objects by their ids in the kernel.
