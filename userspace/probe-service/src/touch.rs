@@ -40,6 +40,7 @@ pub fn check(checks: &mut Checks) {
     checks.equal("touch-depopulate", region.depopulate(1, 1), Ok(()));
     checks.equal("touch-gone", populated(&region, 1), 0);
     checks.equal("touch-again", region.populate(0, 3), Ok(()));
+    checks.equal("touch-again-is-untouched", populated(&region, 1), 0);
     checks.equal(
         "touch-again-is-clear",
         region.sum_touched(PAGE_SIZE + 8),
