@@ -83,10 +83,13 @@ pub fn finish(mut current: Running, answer: Answer) {
 }
 
 /// Goes on with the running thread, if it may.
-pub fn go_on(current: Running) {
+pub fn go_on(mut current: Running) {
     if current.is_dead() {
-        leave(current);
-    } else if !current.thread().may_run_on(cpu::this_cpu()) {
+        return leave(current);
+    }
+    // First, so that a change of its CPUs from now on is seen by the interrupt that comes with it.
+    current.settle_on(cpu::this_cpu());
+    if !current.thread().may_run_on(cpu::this_cpu()) {
         make_ready(current.park());
         dispatch();
     } else {

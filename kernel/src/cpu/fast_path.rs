@@ -33,6 +33,8 @@
 //! stay in their registers all the way. Tokens move by single stores (`object/thread.rs`), and a slot is read
 //! in the order that `FastTable` asks for.
 //!
+//! **Nothing** comes back at once, for a thread that needs no attention.
+//!
 //! What a thread's frame holds afterwards is what the other ways out need: `rip`, `rflags`, `rsp`, and the three
 //! registers that this file uses. Its selectors are always the same, and whether it came by SYSCALL the time
 //! before makes no difference: rcx and r11 are lost in a call.
@@ -229,6 +231,8 @@ fast_syscall_stub:
     /* Nothing is asked for: the user's GS base is mended, as at every exit. */
 7:  test rax, rax
     jnz syscall_by_rust
+    cmp qword ptr [rsp + {attention}], 0
+    jne syscall_by_rust
     mov rsp, gs:[rip + {local} + {scratch}]
     mov rax, gs:[rip + {local} + {user_gs}]
     swapgs

@@ -96,7 +96,28 @@ fn stale(checks: &mut Checks, endpoint: Endpoint) -> Result<(), Refusal> {
     let received = old.reply_receive(&Message::default());
     checks.equal("receive-stale", received.map(drop), stale.map(drop));
     checks.equal("call-new", new.call(&message(1, 5)), Ok(answer(1, 5)));
-    ipc::drop_capability(new.0)
+    ipc::drop_capability(new.0)?;
+    receive_by(checks, "answer-by-stale", old.0, Status::StaleHandle)?;
+    let send = process::grant(process::own(), endpoint.0, Rights::SEND, 0)?;
+    receive_by(checks, "answer-without-receive", send, Status::MissingRight)?;
+    ipc::drop_capability(send)
+}
+
+/// A server that answers and receives by a handle that is refused still has its caller.
+fn receive_by(checks: &mut Checks, name: &str, handle: Handle, status: Status) -> Result<(), Refusal> {
+    let endpoint = Endpoint::create()?;
+    let server = userlib::thread::spawn(Place::Cpu(0), move || {
+        let Ok(received) = endpoint.receive() else {
+            return 1;
+        };
+        let refused = Endpoint(handle).reply_receive(&Message::default()).map(drop);
+        let answered = ipc::reply(&received.message);
+        u64::from(refused != Err(Refusal::new(status)) || answered.is_err())
+    })?;
+    helpers::let_others_run();
+    checks.equal(name, endpoint.call(&message(1, 9)), Ok(message(1, 9)));
+    checks.equal(name, server.join(), Ok(0));
+    ipc::drop_capability(endpoint.0)
 }
 
 /// The server learns the badge of the handle that was used.
@@ -113,7 +134,7 @@ fn badges(checks: &mut Checks) -> Result<(), Refusal> {
         1
     })?;
     helpers::let_others_run();
-    for badge in [0, 1, u64::MAX] {
+    for badge in [0, 1, u64::MAX - 1] {
         let badged = process::grant(process::own(), echo.0, Rights::SEND, badge).map(Endpoint)?;
         let answer = badged.call(&message(5, 1)).map(|answer| answer.label);
         checks.equal("badge", answer, Ok(badge));
@@ -128,14 +149,13 @@ fn badges(checks: &mut Checks) -> Result<(), Refusal> {
 fn capabilities(checks: &mut Checks, endpoint: Endpoint) -> Result<(), Refusal> {
     let mut with = message(GIFT, 6).with_capability(endpoint.0);
     with.words[1] = endpoint.0.0;
-    let got = endpoint.call(&with)?.capability;
-    let is_copy = got != endpoint.0 && !got.is_none();
-    checks.that("call-with-capability", is_copy, format_args!("{got:?}"));
-    checks.equal(
-        "call-by-copy",
-        Endpoint(got).call(&message(1, 7)),
-        Ok(answer(1, 7)),
-    );
+    let gift = endpoint.call(&with)?;
+    let got = gift.capability;
+    // The server told its own handle.
+    let is_copy = got != endpoint.0 && !got.is_none() && got.0 != gift.words[2];
+    checks.that("call-with-capability", is_copy, format_args!("{gift:?}"));
+    let by_copy = Endpoint(got).call(&message(1, 7));
+    checks.equal("call-by-copy", by_copy, Ok(answer(1, 7)));
     ipc::drop_capability(got)
 }
 

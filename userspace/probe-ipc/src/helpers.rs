@@ -28,7 +28,8 @@ pub fn answer(label: u64, word: u64) -> Message {
     message(label, word + MORE)
 }
 
-/// Serves until `END`: does something first, then answers the same message with a greater first word. Ends with
+/// Serves until `END`: does something first, then answers the same message with a greater first word, and with
+/// its own handle of a capability that came along. Ends with
 /// the number of messages.
 pub fn serve(endpoint: Endpoint, first: impl Fn(&Received)) -> u64 {
     let mut received = endpoint.receive();
@@ -38,6 +39,9 @@ pub fn serve(endpoint: Endpoint, first: impl Fn(&Received)) -> u64 {
         first(&message);
         let mut answer = message.message;
         answer.words[0] = answer.words[0].wrapping_add(MORE);
+        if !answer.capability.is_none() {
+            answer.words[2] = answer.capability.0;
+        }
         if answer.label == END {
             return ipc::reply(&answer).map_or(u64::MAX, |()| served);
         }
