@@ -186,6 +186,8 @@ fast_syscall_stub:
     test qword ptr [rsp + {attention}], {calling}
     jnz 8f
     FAST_SLOT
+    cmp rdi, [rcx + {send}]
+    jne 8f
     mov r11, [rcx + {receivers}]
     mov r15, [rcx + {badge}]
     cmp rdi, [rcx + {send}]
@@ -208,6 +210,8 @@ fast_syscall_stub:
     test r14, r14
     jnz 9f
     FAST_SLOT
+    cmp rdi, [rcx + {receive}]
+    jne 9f
     mov r11, [rcx + {receivers}]
     cmp rdi, [rcx + {receive}]
     jne 9f

@@ -2,10 +2,10 @@
 //!
 //! A slot names the one handle with which it may be called, and the one with which it may be received at. So
 //! one comparison checks bounds, generation, kind and right. Whoever changes a slot holds the lock of the
-//! table; a reader on another CPU reads the rest of the slot first and a handle last, and a writer takes the
-//! handles away first and puts them in last. Handles are never used again, so one that is still there when it
-//! is read vouches for what was read before (loads and stores each keep their order on x86: SDM volume 3,
-//! section 8.2.2).
+//! table, takes the handles away first and puts them in last. A reader on another CPU reads the handle, the rest
+//! of the slot, and the handle again. The first look vouches that the rest is there already, also for a handle that
+//! was guessed before it was given out; the second that it is there still, since handles are never used again.
+//! (Loads and stores each keep their order on x86: SDM volume 3, section 8.2.2.)
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
