@@ -49,8 +49,12 @@ pub fn trials() -> Vec<Trial> {
     let each = machines
         .iter()
         .flat_map(|machine| PROBES.map(|probe| trial(machine, probe)));
-    each.chain([Trial::test("probes::all_at_once_beside_the_counter", all_at_once)])
-        .collect()
+    let chain = || holds(&Machine::default(), "probe-chain", "every-frame-is-back");
+    each.chain([
+        Trial::test("probes::all_at_once_beside_the_counter", all_at_once),
+        Trial::test("probes::a_long_chain_of_processes_goes_at_once", chain),
+    ])
+    .collect()
 }
 
 /// They share CPUs, pools and the percpu server, and must not notice.

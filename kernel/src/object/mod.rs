@@ -4,6 +4,7 @@
 //! goes when the last holder lets go.
 
 pub mod account;
+pub mod burial;
 pub mod capability;
 #[expect(unsafe_code, reason = "writes frames through the physical map")]
 pub mod contents;

@@ -11,7 +11,7 @@ use abi::{Handle, Rights, Status};
 use super::capability::{FastTable, Table};
 use super::doom::Doom;
 use super::ending::Ending;
-use super::{Account, Capability, Notification, Object, Parked, Space, Thread};
+use super::{Account, Capability, Notification, Object, Parked, Space, Thread, burial};
 use crate::cpu::apic;
 use crate::cpu::frame::Frame;
 use crate::refusal::{Refusal, require};
@@ -218,5 +218,12 @@ impl Process {
         let [preemptions, migrations] =
             [&self.preemptions, &self.migrations].map(|count| count.load(Ordering::Relaxed));
         [preemptions, migrations, used, limit, threads]
+    }
+}
+
+impl Drop for Process {
+    /// Its capabilities may be the last to other processes.
+    fn drop(&mut self) {
+        burial::bury(self.table.get_mut().clear());
     }
 }
