@@ -225,7 +225,7 @@ fn answer(replier: &mut Running, words: &[u64; 9]) -> Result<Option<Parked>, Ref
         Err(_) if caller.is_dead() => {}
         Err(refusal) => {
             replier.context().caller = Some(caller);
-            replier.settle_on(cpu::this_cpu());
+            replier.settle_again_on(cpu::this_cpu());
             return Err(refusal);
         }
     }

@@ -216,7 +216,7 @@ fn enter(mut next: Parked) -> bool {
     if next.thread().note_cpu(cpu::this_cpu()) {
         next.process().count_migration();
     }
-    next.settle_on(cpu::this_cpu());
+    next.settle_again_on(cpu::this_cpu());
     let context = next.context();
     cpu::switch_fs(&mut 0, context.fs_base);
     if let Some(fpu) = &context.fpu {

@@ -270,6 +270,14 @@ impl Parked {
             .set_attention(attention::CALLER_ELSEWHERE | attention::MOVED, elsewhere);
     }
 
+    /// The same for a thread that was looked at before: a change of its CPUs since then is not forgotten.
+    pub fn settle_again_on(&mut self, cpu: CpuId) {
+        self.settle_on(cpu);
+        if !self.thread().may_run_on(cpu) {
+            self.thread().set_attention(attention::MOVED, attention::MOVED);
+        }
+    }
+
     /// Puts the answer of its call into its registers.
     pub fn answer(&mut self, answer: Answer) {
         let frame = &mut self.context().frame;

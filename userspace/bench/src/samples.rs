@@ -69,7 +69,12 @@ impl Samples {
         }
         samples.sort_unstable();
         let [min, median, max] = [0, rounds / 2, rounds - 1].map(|index| samples[index]);
-        let disturbed = samples.iter().filter(|sample| **sample != median).count() as u64;
+        // A quotient's last digit hangs on a handful of instructions in the whole.
+        let near = u32::from(parts > 1);
+        let disturbed = samples
+            .iter()
+            .filter(|sample| sample.abs_diff(median) > near)
+            .count() as u64;
         println!(
             "bench {name} {median} min {min} max {max} disturbed {disturbed} rounds {rounds}{}",
             anchors::of(name)
@@ -77,7 +82,7 @@ impl Samples {
         if self.watch.is_exact {
             // The rounds' own instructions, and a few around each; the first slice and the last are cut off.
             let slices = (total + 64 * rounds as u64) / SLICE + 2;
-            let holds = min == median && disturbed <= 2 * slices + 1;
+            let holds = median - min <= near && disturbed <= 2 * slices + 1;
             checks.that(
                 name,
                 holds,
