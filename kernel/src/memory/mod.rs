@@ -19,6 +19,10 @@ pub mod user;
 /// Where all physical memory is mapped, from address 0 on. Also the start of the kernel's half.
 pub const PHYSICAL_OFFSET: u64 = 0xffff_8000_0000_0000;
 
+/// Before the kernel has its own page table, the physical map reaches at least here: as far as the PVH door maps, and
+/// no farther than the other one does.
+pub const MAPPED_AT_BOOT: u64 = 4 << 30;
+
 /// The address of physical memory in the physical map. Whether anything is there, the caller knows.
 #[must_use]
 pub fn physical_pointer(physical: u64) -> *mut u8 {

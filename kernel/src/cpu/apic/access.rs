@@ -9,7 +9,7 @@ use percpu_core::{ApicId, ApicMode};
 use x86_64::registers::model_specific::Msr;
 
 use crate::log;
-use crate::memory;
+use crate::memory::{self, MAPPED_AT_BOOT};
 use crate::sync::Once;
 
 /// IA32_APIC_BASE, which every CPU with a local APIC has.
@@ -34,13 +34,18 @@ pub struct Access {
 
 static ACCESS: Once<Access> = Once::new();
 
-/// Chooses the mode, enters it on the boot CPU, and tells this CPU's own id. The page need not be mapped yet.
+/// Chooses the mode, enters it on the boot CPU, and tells this CPU's own id: what the APIC's register says, as
+/// on every other CPU, because that is what messages are sent to. CPUID's initial id may differ from it.
+///
+/// # Panics
+///
+/// If firmware moved the page to where the physical map need not reach: no CPU could use its APIC there.
 pub fn choose() -> (ApicMode, ApicId) {
-    let leaf = raw_cpuid::CpuId::new().get_feature_info();
     let access = *ACCESS.call_once(|| {
         // SAFETY: reads a register that every CPU in 64-bit mode has.
         let base = unsafe { Msr::new(APIC_BASE).read() };
-        let has_x2apic = leaf.as_ref().is_some_and(|leaf| leaf.has_x2apic());
+        let leaf = raw_cpuid::CpuId::new().get_feature_info();
+        let has_x2apic = leaf.is_some_and(|leaf| leaf.has_x2apic());
         Access {
             mode: match base & X2APIC_ENABLED != 0 || has_x2apic {
                 true => ApicMode::X2Apic,
@@ -50,13 +55,13 @@ pub fn choose() -> (ApicMode, ApicId) {
         }
     });
     access.enter();
-    let (name, id) = match access.mode {
-        ApicMode::XApic => {
-            let id = leaf.map_or(0, |leaf| leaf.initial_local_apic_id());
-            ("xAPIC", ApicId::new(id.into()))
-        }
-        ApicMode::X2Apic => ("x2APIC", access.mode.id_of(access.read(ID))),
+    let name = match access.mode {
+        ApicMode::XApic => "xAPIC",
+        ApicMode::X2Apic => "x2APIC",
     };
+    let is_mapped = access.mode == ApicMode::X2Apic || access.page < MAPPED_AT_BOOT;
+    assert!(is_mapped, "local APIC at {:#x} is out of reach", access.page);
+    let id = access.mode.id_of(access.read(ID));
     log!("apic: {name} mode, boot CPU has id {id}");
     (access.mode, id)
 }
