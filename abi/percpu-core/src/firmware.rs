@@ -1,19 +1,21 @@
-//! Firmware tables as plain bytes: what MADT, SRAT and SLIT say, and by which name they are refused.
+//! Firmware tables as plain bytes: what MADT, SRAT and SLIT say, where they are, and by which name they are refused.
 //!
-//! The caller finds the tables; here they are only read. Bytes from firmware are an allegation: the
+//! The caller reaches physical memory; here bytes are only read. Bytes from firmware are an allegation: the
 //! header, the checksum and every entry's length are proven before a field is looked at, every walk
 //! moves forward by at least two bytes, and every damage has a name ([`TableError`]). Nothing here
 //! panics, overflows or loops, whatever the bytes are.
 //!
-//! Source: ACPI 6.5, section 5.2.6 (header and checksum), 5.2.12, 5.2.16, 5.2.17.
+//! Source: ACPI 6.5, section 5.2.5.3, 5.2.6 (header and checksum), 5.2.7, 5.2.8, 5.2.12, 5.2.16, 5.2.17.
 
 use core::fmt;
 
 mod madt;
+mod root;
 mod slit;
 mod srat;
 
 pub use madt::{Madt, MadtEntry, Processors};
+pub use root::{Memory, RootKind, RootTable, Rsdp, signature, whole_table};
 pub use slit::Slit;
 pub use srat::{Affinities, Srat, SratEntry};
 
@@ -31,7 +33,19 @@ pub enum TableError {
         /// Bytes that there should have been.
         needed: usize,
     },
-    /// The first four bytes name another table.
+    /// Longer than any table can be that describes a machine of this size.
+    TooLong {
+        /// Bytes that it says it has.
+        length: usize,
+    },
+    /// There is no memory that the caller could read.
+    OutOfReach {
+        /// Physical address of the first byte.
+        address: u64,
+        /// Bytes that were asked for.
+        length: usize,
+    },
+    /// The first four bytes name another table. Of the RSDP's eight, the four that are wrong.
     WrongSignature {
         /// The four bytes that were found.
         found: [u8; 4],
@@ -73,6 +87,10 @@ impl fmt::Display for TableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::TooShort { given, needed } => write!(f, "{given} bytes where {needed} are needed"),
+            Self::TooLong { length } => write!(f, "no table is {length} bytes long"),
+            Self::OutOfReach { address, length } => {
+                write!(f, "{length} bytes at {address:#x} are out of reach")
+            }
             Self::WrongSignature { found } => {
                 write!(f, "wrong signature {:#010x}", u32::from_be_bytes(found))
             }
@@ -114,9 +132,13 @@ fn proven<'a>(bytes: &'a [u8], signature: &[u8; 4], fixed_length: usize) -> Resu
             needed,
         });
     }
-    let table = bytes.get(..length).ok_or(too_short(length))?;
-    match table.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)) {
-        0 => Ok(table),
+    add_up(bytes.get(..length).ok_or(too_short(length))?)
+}
+
+/// The bytes, if their sum is 0.
+fn add_up(bytes: &[u8]) -> Result<&[u8], TableError> {
+    match bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)) {
+        0 => Ok(bytes),
         sum => Err(TableError::BadChecksum { sum }),
     }
 }

@@ -17,6 +17,7 @@ mod apic_mode;
 mod build;
 mod complaint;
 mod distances;
+mod find;
 mod tables;
 
 pub use apic_mode::ApicMode;

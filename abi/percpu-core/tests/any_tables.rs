@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 mod common;
 
+use common::root::{Memory, RSDP, RSDT, XSDT, repair_rsdp};
 use common::{Table, Tables, repair};
 
 const MACHINES: [&str; 10] = [
@@ -186,10 +187,72 @@ proptest! {
     }
 
     #[test]
+    fn damaged_roots_leave_a_usable_machine(
+        machine in prop::sample::select(&MACHINES[..]),
+        revision in 0..4u8,
+        changes in prop::array::uniform3(any_changes()),
+        lengths in prop::array::uniform3(any_length()),
+        repaired in prop::array::uniform3(prop::bool::weighted(0.9)),
+    ) {
+        let mut memory = Memory::of(&Tables::of(machine), revision);
+        for (which, address) in [RSDT, XSDT, RSDP].into_iter().enumerate() {
+            let mut table = Some(memory.at(address).clone());
+            // An RSDP's checksum is not where a table's is.
+            let is_table = address != RSDP;
+            damage(&mut table, &changes[which], lengths[which], repaired[which] && is_table);
+            let mut table = table.expect("a table");
+            if repaired[which] && !is_table {
+                repair_rsdp(&mut table);
+            }
+            memory.put(address, table);
+        }
+        check_from(&memory);
+    }
+
+    #[test]
     fn any_bytes_leave_a_usable_machine(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let bytes = Some(bytes);
         let tables = Tables { madt: bytes.clone(), srat: bytes.clone(), slit: bytes };
         check(&tables.read().0, 0);
+    }
+}
+
+/// From the RSDP to the topology.
+fn check_from(memory: &Memory) {
+    let (tables, found) = memory.find();
+    let (topology, read) = tables.read();
+    check(&topology, 0);
+    let mut complaints = found.iter().chain(&read);
+    assert!(complaints.all(|complaint| !complaint.to_string().is_empty()));
+}
+
+/// The same for every byte of RSDP, RSDT and XSDT, both with sums that are true again and as they are.
+#[test]
+fn no_single_byte_of_a_root_does_harm() {
+    let tables = Tables::of("four-2+2");
+    for (revision, address) in [(0, RSDP), (2, RSDP), (0, RSDT), (2, RSDT), (2, XSDT)] {
+        let sound = Memory::of(&tables, revision);
+        for at in 0..sound.clone().at(address).len() {
+            for value in [0, 1, 2, 7, 16, 0x24, 0x7f, 0x80, 0xff] {
+                let mut memory = sound.clone();
+                let bytes = memory.at(address);
+                let changed = core::mem::replace(&mut bytes[at], value) != value;
+                let (_, complaints) = memory.find();
+                let used = revision == 0 || address != RSDT;
+                assert_eq!(
+                    !complaints.is_empty(),
+                    changed && used,
+                    "byte {at} of {address:#x}: {value}"
+                );
+                check_from(&memory);
+                match address {
+                    RSDP => repair_rsdp(memory.at(address)),
+                    _ if at < 8 => {}
+                    _ => repair(memory.at(address)),
+                }
+                check_from(&memory);
+            }
+        }
     }
 }
 

@@ -148,7 +148,7 @@ fn too_many_nodes() {
     let srat = (0..=MAX_NODES as u32).fold(Table::srat(2), |table, domain| {
         table.memory(u64::from(domain) << 12, 4096, domain, 1)
     });
-    let words = "SRAT: no node left for domain 64";
+    let words = "SRAT: no node left for domain 64: its CPUs go to others in turn, its memory to none";
     check(told(&one_cpu(srat)), words, [1, MAX_NODES]);
 }
 

@@ -4,12 +4,65 @@
 
 use core::fmt;
 
-use crate::{ApicId, ProximityDomain, TableError};
+use crate::{ApicId, ProximityDomain, RootKind, TableError};
 
 /// Something that firmware got wrong, and what was left out because of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Complaint {
+    /// The RSDP is damaged or out of reach: no table is used.
+    RsdpUnusable {
+        /// Physical address of the RSDP.
+        address: u64,
+        /// What is wrong.
+        error: TableError,
+    },
+    /// The part of the RSDP that leads to the XSDT is damaged: the RSDT is used.
+    RsdpExtensionUnusable(TableError),
+    /// The XSDT is damaged or out of reach: the RSDT is used.
+    XsdtUnusable {
+        /// Its physical address.
+        address: u64,
+        /// What is wrong.
+        error: TableError,
+    },
+    /// The RSDT is damaged or out of reach: no table is used.
+    RsdtUnusable {
+        /// Its physical address.
+        address: u64,
+        /// What is wrong.
+        error: TableError,
+    },
+    /// The list of tables ends in the middle of an entry: that one is left out.
+    RootDamaged {
+        /// Which list.
+        root: RootKind,
+        /// Where.
+        error: TableError,
+    },
+    /// An entry of the list of tables leads nowhere: it is left out.
+    EntryUnusable {
+        /// Which list.
+        root: RootKind,
+        /// Which entry, from 0.
+        entry: usize,
+        /// Physical address of the table.
+        address: u64,
+        /// What is wrong there.
+        error: TableError,
+    },
+    /// The list has a table twice of which there can be one: the first counts.
+    SecondTable {
+        /// The table's signature.
+        signature: [u8; 4],
+    },
+    /// More entries were left out than are told one by one.
+    MoreEntries {
+        /// Which list.
+        root: RootKind,
+        /// How many.
+        count: usize,
+    },
     /// No MADT was given: only the boot CPU is known.
     NoMadt,
     /// The MADT's header or checksum is wrong: only the boot CPU is known.
@@ -72,7 +125,8 @@ pub enum Complaint {
         /// The domain that was refused.
         dropped: ProximityDomain,
     },
-    /// More domains than [`MAX_NODES`](crate::MAX_NODES): what belongs to this one has no domain.
+    /// More domains than [`MAX_NODES`](crate::MAX_NODES): this one's CPUs count as CPUs without a domain, its
+    /// memory as near to no node.
     TooManyNodes {
         /// The domain.
         domain: ProximityDomain,
@@ -108,6 +162,33 @@ pub enum Complaint {
 impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::RsdpUnusable { address, error } => {
+                write!(f, "RSDP at {address:#x}: {error}: {NO_TABLES}")
+            }
+            Self::RsdpExtensionUnusable(error) => write!(f, "RSDP: {error}: {RSDT_INSTEAD}"),
+            Self::XsdtUnusable { address, error } => {
+                write!(f, "XSDT at {address:#x}: {error}: {RSDT_INSTEAD}")
+            }
+            Self::RsdtUnusable { address, error } => {
+                write!(f, "RSDT at {address:#x}: {error}: {NO_TABLES}")
+            }
+            Self::RootDamaged { root, error } => write!(f, "{}: {error}: not used", root.name()),
+            Self::EntryUnusable {
+                root,
+                entry,
+                address,
+                error,
+            } => {
+                let root = root.name();
+                write!(
+                    f,
+                    "{root}: entry {entry}, table at {address:#x}: {error}: not used"
+                )
+            }
+            Self::SecondTable { signature } => write!(f, "a second {}: not used", signature.escape_ascii()),
+            Self::MoreEntries { root, count } => {
+                write!(f, "{}: {count} more entries are not used", root.name())
+            }
             Self::NoMadt => write!(f, "no MADT: only the boot CPU is used"),
             Self::MadtUnusable(error) => write!(f, "MADT: {error}: only the boot CPU is used"),
             Self::MadtDamaged(error) => write!(f, "MADT: {error}: the CPUs behind it are not used"),
@@ -144,7 +225,10 @@ impl fmt::Display for Complaint {
                     "SRAT: APIC id {apic_id} in domain {kept} and in {dropped}: the first counts"
                 )
             }
-            Self::TooManyNodes { domain } => write!(f, "SRAT: no node left for domain {domain}"),
+            Self::TooManyNodes { domain } => write!(
+                f,
+                "SRAT: no node left for domain {domain}: its CPUs go to others in turn, its memory to none"
+            ),
             Self::UnusedDomain { domain } => {
                 write!(f, "SRAT: nothing usable in domain {domain}: no node")
             }
@@ -155,6 +239,10 @@ impl fmt::Display for Complaint {
     }
 }
 
+/// What is left without a sound list of tables.
+const NO_TABLES: &str = "no firmware table is used";
+/// What replaces the XSDT.
+const RSDT_INSTEAD: &str = "the RSDT is used instead";
 /// What a SLIT that is left out is replaced by.
 const ASSUMED: &str = "distances 10 and 20 are assumed";
 

@@ -5,6 +5,8 @@
     reason = "every test program compiles this file and uses a part of it"
 )]
 
+pub mod root;
+
 use std::{fmt::Write, fs, path::Path};
 
 use percpu_core::{ApicId, ApicMode, Complaint, FirmwareTables, Topology};
