@@ -9,6 +9,7 @@ mod builders;
 mod code;
 mod counter;
 mod endings;
+mod firmware;
 mod first_chunk;
 mod isolation;
 mod lab;
@@ -46,6 +47,7 @@ fn main() {
         uefi::trials(),
         setup_checks::trials(),
         topology::trials(),
+        firmware::trials(),
         counter::trials(),
         bench::trials(),
         moments::trials(),

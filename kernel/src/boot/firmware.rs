@@ -1,35 +1,41 @@
-//! Finds the firmware tables; what they mean is `percpu_core`'s business.
+//! Reaches the firmware tables; how they are found and what they mean is `percpu_core`'s business.
 //!
-//! The acpi crate follows the pointers from the RSDP to the tables. Its own readers of SRAT and SLIT are not
-//! used: the tables go on as plain bytes.
+//! No handler of faults is there yet: every address of firmware's is checked before it is followed. The acpi crate would
+//! follow them unproven, so only its types are used, for fields of tables that are proven.
 
-use core::ptr::NonNull;
+mod spoil;
+
 use core::slice;
 
-use acpi::sdt::Signature;
-use acpi::{AcpiTables, Handler, PciAddress, RawPhysicalMapping};
 use bootloader_api::BootInfo;
 use percpu_core::{FirmwareTables, Madt, Topology};
 
 use super::options::{Builder, options};
 use crate::cpu::{apic, node};
 use crate::log;
-use crate::memory::physical_pointer;
+use crate::memory::{MAPPED_AT_BOOT, physical_pointer};
 use crate::sync::Once;
 
-/// No table that describes a machine of 256 CPUs comes near this.
-const MAX_TABLE: usize = 1 << 20;
-
 static TOPOLOGY: Once<Topology> = Once::new();
+static HAS_8259: Once<bool> = Once::new();
 
 /// Reads CPUs, nodes and distances. Whatever firmware says, the result is usable.
 pub fn read(info: &BootInfo) -> &'static Topology {
     let tables = info
         .rsdp_addr
         .into_option()
-        .map_or_else(FirmwareTables::default, find_tables);
+        .map(|rsdp| spoil::spoiled(rsdp, options().root_test))
+        .map_or_else(FirmwareTables::default, |rsdp| {
+            FirmwareTables::find(rsdp, memory, |complaint| log!("firmware: {complaint}"))
+        });
     let (mode, boot_cpu) = apic::choose();
     check_local_apic(&tables);
+    HAS_8259.call_once(|| {
+        tables
+            .madt
+            .and_then(fields)
+            .is_none_or(acpi::sdt::madt::Madt::supports_8259)
+    });
     let topology = TOPOLOGY.call_once(|| {
         let mut topology = Topology::empty();
         topology.read(boot_cpu, mode, &tables, |complaint| log!("firmware: {complaint}"));
@@ -71,81 +77,28 @@ fn check_local_apic(tables: &FirmwareTables<'_>) {
     }
 }
 
-fn find_tables(rsdp: u64) -> FirmwareTables<'static> {
-    let mut found = FirmwareTables::default();
-    // SAFETY: the boot door says that the RSDP lies there.
-    let tables = match unsafe { AcpiTables::from_rsdp(PhysicalMap, rsdp as usize) } {
-        Ok(tables) => tables,
-        Err(error) => {
-            log!("firmware: RSDP at {rsdp:#x} unusable: {error:?}");
-            return found;
-        }
-    };
-    for (address, header) in tables.table_headers() {
-        let slot = match header.signature {
-            Signature::MADT => &mut found.madt,
-            Signature::SRAT => &mut found.srat,
-            Signature::SLIT => &mut found.slit,
-            _ => continue,
-        };
-        if slot.is_some() {
-            log!("firmware: a second {}: not used", header.signature);
-            continue;
-        }
-        let length = (header.length as usize).min(MAX_TABLE);
-        // SAFETY: firmware's table, in memory that the physical map covers and nobody writes; its length is
-        // firmware's word, but no more than the limit. The reader checks every byte of it.
-        *slot = Some(unsafe { slice::from_raw_parts(physical_pointer(address as u64), length) });
-    }
-    found
+/// Whether there are 8259s that have to be silenced; so if firmware says nothing.
+pub fn has_8259() -> bool {
+    HAS_8259.get().copied().unwrap_or(true)
 }
 
-/// The acpi crate's way to memory.
-#[derive(Clone, Copy)]
-struct PhysicalMap;
-
-/// The crate asks for these only when it runs firmware's byte code, which is not even compiled in.
-macro_rules! never_asked_for {
-    ($($name:ident($($argument:ty),*) $(-> $result:ty)?;)+) => {
-        $(fn $name(&self, $(_: $argument),*) $(-> $result)? {
-            unreachable!("only firmware's byte code asks for this")
-        })+
-    };
+/// The fields in front of a MADT's entries, if it is one.
+fn fields(madt: &'static [u8]) -> Option<&'static acpi::sdt::madt::Madt> {
+    Madt::new(madt).ok()?;
+    let fields = madt.as_ptr().cast::<acpi::sdt::madt::Madt>();
+    // SAFETY: `Madt::new` proves that the table has all of them; the type is packed, so any address is aligned, and
+    // any bytes are numbers. It is not moved, as its own iterator wants.
+    (madt.len() >= size_of::<acpi::sdt::madt::Madt>()).then(|| unsafe { &*fields })
 }
 
-impl Handler for PhysicalMap {
-    unsafe fn map_physical_region<T>(&self, physical: usize, size: usize) -> RawPhysicalMapping<T> {
-        let start = NonNull::new(physical_pointer(physical as u64).cast());
-        let start = start.expect("the physical map does not reach address 0");
-        // SAFETY: everything below 4 GiB is mapped for good; nothing is ever unmapped.
-        unsafe { RawPhysicalMapping::new(physical, start, size, size) }
+/// As many bytes at a physical address, if the boot door's page table maps them: that is the one in use, and
+/// nothing here would survive a fault.
+fn memory(address: u64, length: usize) -> Option<&'static [u8]> {
+    let end = address.checked_add(length as u64)?;
+    if end > MAPPED_AT_BOOT {
+        return None;
     }
-
-    unsafe fn unmap_physical_region<T>(&self, _: RawPhysicalMapping<T>) {}
-
-    never_asked_for! {
-        read_u8(usize) -> u8;
-        read_u16(usize) -> u16;
-        read_u32(usize) -> u32;
-        read_u64(usize) -> u64;
-        write_u8(usize, u8);
-        write_u16(usize, u16);
-        write_u32(usize, u32);
-        write_u64(usize, u64);
-        read_io_u8(u16) -> u8;
-        read_io_u16(u16) -> u16;
-        read_io_u32(u16) -> u32;
-        write_io_u8(u16, u8);
-        write_io_u16(u16, u16);
-        write_io_u32(u16, u32);
-        read_pci_u8(PciAddress, u16) -> u8;
-        read_pci_u16(PciAddress, u16) -> u16;
-        read_pci_u32(PciAddress, u16) -> u32;
-        write_pci_u8(PciAddress, u16, u8);
-        write_pci_u16(PciAddress, u16, u16);
-        write_pci_u32(PciAddress, u16, u32);
-        nanos_since_boot() -> u64;
-        stall(u64);
-        sleep(u64);
-    }
+    // SAFETY: both doors map this to the physical map, for good. Nobody writes to firmware's tables; what is no
+    // table reads as something, and its reader checks every byte.
+    Some(unsafe { slice::from_raw_parts(physical_pointer(address), length) })
 }

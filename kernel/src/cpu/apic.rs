@@ -57,7 +57,9 @@ pub fn initialize() {
     write(DIVIDE, DIVIDE_BY_16);
     write(LVT_TIMER, TIMER_VECTOR as u32);
     if SLICE.load(Ordering::Relaxed) == 0 {
-        mask_legacy_interrupts();
+        if firmware::has_8259() {
+            mask_legacy_interrupts();
+        }
         SLICE.store(measure_slice(), Ordering::Relaxed);
     }
 }
