@@ -2,8 +2,8 @@
 //!
 //! The server hands out pages; what lies in them is the program's business, and this is Linux's way to manage it:
 //! `percpu-core`'s allocator, over regions. A *chunk* is a region of 64 pages that begins without frames, and gets
-//! them by ranges when areas need them. Empty pages and chunks go back in [`Allocator::balance`], as Linux's worker
-//! does it.
+//! them by ranges when areas need them. Empty pages and chunks go back to the server in [`Allocator::balance`], as
+//! Linux's worker does it; such a page gets frames again when an area needs it.
 //!
 //! In front of it there is a stack of freed areas for each CPU and each size of a [`PerCpuBox`], so that these need no
 //! lock. A freed area's stack node is ordinary memory: a thread that was away may still look at it, when the area's
@@ -64,7 +64,7 @@ pub struct Usage {
     pub live_bytes: usize,
     /// Pages with frames in each unit.
     pub populated_pages: usize,
-    /// Of these, pages that the server has not taken back, although they are empty.
+    /// Of these, pages that were offered back, and that the server has refused to take.
     pub kept_pages: usize,
     /// Regions.
     pub chunks: usize,
@@ -176,8 +176,8 @@ impl Allocator {
         self.give(raw.place())
     }
 
-    /// Gives the server back what it takes: chunks without areas but one, and of others empty pages. Done by
-    /// itself when an area is freed and it seems worth while.
+    /// Gives chunks without areas but one back to the server, and of others empty pages, as long as some are left
+    /// ready: a request for each run of pages. Done by itself when an area is freed and it seems worth while.
     pub fn balance(&self) {
         self.state.lock().core.balance();
     }

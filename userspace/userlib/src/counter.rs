@@ -27,9 +27,9 @@ const SMALLEST_BATCH: u32 = 32;
 ///
 /// | operation | instructions |
 /// |---|---|
-/// | `add` below the batch | about 12: `mov`, a check, `cmpxchg` without lock prefix |
-/// | `add` that folds, `limited_add` | a lock, about 40 |
-/// | `read` | 1 |
+/// | `add` below the batch | 18: `mov`, a check, `cmpxchg` without lock prefix |
+/// | `add` that folds, `limited_add` | a lock, below 50 |
+/// | `read` | 2 |
 /// | `sum`, `set`, `compare` when it is close | a lock, and a line of another CPU's memory for each CPU |
 /// | `sync` | a visit to each CPU |
 ///

@@ -34,7 +34,7 @@ const BIAS: i64 = 1 << 62;
 ///
 /// | operation | instructions |
 /// |---|---|
-/// | `get`, `try_get`, `put`, alive | about 7: `mov`, a check, `cmpxchg` without lock prefix |
+/// | `get`, `try_get`, `put`, alive | 12: `mov`, a check, `cmpxchg` without lock prefix |
 /// | the same, killed | a locked instruction |
 /// | `kill`, `reinit`, `resurrect` | a visit to each CPU |
 #[derive(Debug)]

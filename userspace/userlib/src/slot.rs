@@ -45,7 +45,7 @@ impl<T> Owned<T> {
 /// }
 /// ```
 ///
-/// Taking is one locked compare-exchange and about 5 instructions, giving back one `mov`. The line of memory is
+/// Taking and giving back are 11 instructions together, one of them a locked compare-exchange. The line of memory is
 /// most likely this CPU's own, which makes the lock cheap; nobody waits for anybody.
 #[derive(Debug)]
 pub struct PerCpuSlot<T: Send, P: Located = Offset<'static>> {

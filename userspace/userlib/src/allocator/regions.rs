@@ -6,7 +6,7 @@ use percpu_core::{Backing, Chunk, ChunkId, ChunkStorage, Hints, NoFrames, PAGE_S
 
 use super::{AllocateError, checked};
 use crate::memory::Mapping;
-use crate::percpu::{Populate, Region};
+use crate::percpu::{self, Populate, Region};
 
 /// Most chunks of an allocator.
 pub const CHUNKS: usize = 24;
@@ -20,7 +20,7 @@ const WORDS: usize = ChunkStorage::words(CHUNK_PAGES);
 struct Place {
     chunk: ChunkId,
     region: Region,
-    /// A bit for each page that has no area and went back, but that the server has not taken.
+    /// A bit for each page that went back, but that the server has not taken: it is asked in [`Regions::flush`].
     kept: u64,
 }
 
@@ -131,6 +131,10 @@ impl Place {
         self.region.offset() as usize
     }
 
+    fn depopulate(&self, pages: PageRange) -> Result<(), percpu::Error> {
+        self.region.depopulate(pages.first as u64, pages.count as u64)
+    }
+
     /// Fills new pages as what is free is filled.
     fn poison(&self, pages: PageRange) {
         let start = self.start() + pages.first * PAGE_SIZE as usize;
@@ -148,6 +152,17 @@ fn bits(pages: PageRange) -> u64 {
     };
     let of = |count: usize| u64::MAX.checked_shr((CHUNK_PAGES - count) as u32).unwrap_or(0);
     of(pages.first + pages.count) & !of(pages.first)
+}
+
+/// The runs of pages that have a bit, ascending.
+fn runs(mut left: u64) -> impl Iterator<Item = PageRange> {
+    core::iter::from_fn(move || {
+        let first = (left != 0).then_some(left.trailing_zeros() as usize)?;
+        let count = (left >> first).trailing_ones() as usize;
+        let pages = PageRange { first, count };
+        left &= !bits(pages);
+        Some(pages)
+    })
 }
 
 impl Backing<'static> for Regions {
@@ -187,14 +202,22 @@ impl Backing<'static> for Regions {
         }
     }
 
+    /// Remembers it: a chunk that goes takes its pages with it, in one request.
     fn depopulate(&mut self, chunk: ChunkId, pages: PageRange) {
         if let Some(place) = self.place(chunk) {
             place.kept |= bits(pages);
         }
     }
 
-    /// The server answers when no CPU translates the addresses any more.
-    fn flush(&mut self, _chunk: ChunkId) {}
+    /// Gives the pages back, run by run. The server answers when no CPU translates their addresses any more. What it
+    /// refuses stays for the next time.
+    fn flush(&mut self, chunk: ChunkId) {
+        if let Some(place) = self.place(chunk) {
+            let kept = place.kept;
+            let refused = runs(kept).filter(|pages| place.depopulate(*pages).is_err());
+            place.kept = refused.fold(0, |refused, pages| refused | bits(pages));
+        }
+    }
 }
 
 /// Memory for the records of one chunk. It is never given back: chunks that come later use it again.
