@@ -8,6 +8,7 @@ use userlib::random::Random;
 use userlib::sync::{Mutex, Once};
 use userlib::{PerCpuBox, crowd, machine};
 
+mod kept;
 #[expect(unsafe_code, reason = "mistakes that safe code cannot make")]
 mod mistakes;
 
@@ -42,6 +43,7 @@ pub fn check(checks: &mut Checks) {
     // What is left are the heads of the stacks.
     checks.equal("areas-all-free", after.areas, 1);
     mistakes::check(checks);
+    kept::check(checks);
 }
 
 fn refusals(checks: &mut Checks, allocator: &Allocator) {
