@@ -164,6 +164,7 @@ fn empty_pages() -> Result<(), Failed> {
         "all-again",
         "quota",
         "none-kept",
+        "areas-are-clear",
         "areas-are-whole",
     ] {
         let line = format!("check {name} ok");
