@@ -27,8 +27,12 @@ pub fn handle(mut current: Running) {
     end(current);
 }
 
-/// Reports the exception of the running thread, and ends its process.
+/// Reports the exception of the running thread, and ends its process. A process that was ended meanwhile, by somebody on
+/// another CPU, loses its pages while its threads still run: that is no fault of theirs.
 pub fn end(mut current: Running) {
+    if current.process().has_ended() {
+        return schedule::leave(current);
+    }
     let address = cpu::fault_address();
     let frame = current.context().frame;
     let fault = Fault {

@@ -52,6 +52,11 @@ pub fn trials() -> Vec<Trial> {
 fn stress() -> Result<(), Failed> {
     let run = boot(&Machine::default(), &["stress", "stress:77,12"], TIME_LIMIT)?;
     check_ending(Status::Ok, &run)?;
+    check(
+        run.find("fault: ").is_none(),
+        "who is ended by others has not faulted",
+        &run,
+    )?;
     for seed in ["stress: seed 1, 24 rounds", "stress: seed 77, 12 rounds"] {
         check(run.find(seed).is_some(), format!("`{seed}` is printed"), &run)?;
     }
