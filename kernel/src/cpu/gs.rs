@@ -2,7 +2,7 @@
 //!
 //! In kernel mode the GS base is this CPU's delta (unit base − template start, or 0 where one CPU uses the
 //! template itself); the user's lies in the swapped slot (IA32_KERNEL_GS_BASE). Only this file and the stubs
-//! of `entry.rs` swap or write them. The `gs` selector is never loaded after [`install`]: that would zero the
+//! (`stubs.rs`, `fast_path.rs`) swap or write them, and a boot door before there is a unit. The `gs` selector is never loaded after [`install`]: that would zero the
 //! base (G3).
 
 use core::arch::asm;
