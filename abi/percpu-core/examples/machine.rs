@@ -55,7 +55,8 @@ impl Memory {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// The allocator over a first chunk that is already there; further chunks it asks the machine for.
+fn allocator() -> Result<Allocator<'static, Machine, 64>, Box<dyn Error>> {
     let sizes = Sizes {
         static_size: 8192,
         reserved_size: 0,
@@ -70,7 +71,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         dynamic: Chunk::first(storage(part.pages()).ok_or("no storage")?, part)?,
         rule: FreeRule::Corrected,
     };
-    let mut allocator = Allocator::<_, 64>::new(setup, Machine::default())?.with_exact_search();
+    Ok(Allocator::new(setup, Machine::default())?.with_exact_search())
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut allocator = allocator()?;
     let mut records = vec![HandleRecord::default(); 4096];
     let mut handles = HandleTable::new(&mut records);
     let mut memory = Memory(vec![0; 64 * CPUS * UNIT]);

@@ -160,6 +160,7 @@ pub enum Complaint {
 }
 
 impl fmt::Display for Complaint {
+    // Long, because an arm forgotten is found by the compiler only while all of them stand in one match.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RsdpUnusable { address, error } => {

@@ -111,17 +111,8 @@ impl<M: Mapper, W: Words> Service<M, W> {
             Request::Reserve { bytes, align, name } => {
                 let pages = self.checked_pages(bytes)?;
                 check::alignment(align)?;
-                let (pool, kind) = (Some(self.reserved_pool()), Kind::Reserved);
-                self.grant(
-                    badge,
-                    number,
-                    grant::Ask {
-                        pages,
-                        pool,
-                        kind,
-                        name,
-                    },
-                )
+                let pool = Some(self.reserved_pool());
+                self.grant(badge, number, grant::Ask::new(pages, pool, Kind::Reserved, name))
             }
             Request::Create {
                 unit_bytes,
@@ -134,16 +125,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
                     Populate::All => (Some(Pool::Dynamic), Kind::Dynamic),
                     Populate::OnTouch => (Some(Pool::OnTouch), Kind::OnTouch),
                 };
-                self.grant(
-                    badge,
-                    number,
-                    grant::Ask {
-                        pages,
-                        pool,
-                        kind,
-                        name,
-                    },
-                )
+                self.grant(badge, number, grant::Ask::new(pages, pool, kind, name))
             }
             Request::Populate { region, page, count } => self.populate(badge, number, region, page, count),
             Request::Depopulate { region, page, count } => {

@@ -26,6 +26,18 @@ pub(super) struct Ask {
     pub name: Name,
 }
 
+impl Ask {
+    /// All of it.
+    pub(super) fn new(pages: usize, pool: Option<Pool>, kind: Kind, name: Name) -> Ask {
+        Ask {
+            pages,
+            pool,
+            kind,
+            name,
+        }
+    }
+}
+
 impl<M: Mapper, W: Words> Service<M, W> {
     /// A new region.
     pub(super) fn grant(&mut self, badge: u64, number: u64, ask: Ask) -> Result<Message, PercpuError> {
