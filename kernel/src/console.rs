@@ -6,7 +6,7 @@ use core::fmt::{self, Write};
 
 use x86_64::instructions::port::Port;
 
-use crate::sync::Lock;
+use crate::sync::{Lock, rank};
 
 const COM1: u16 = 0x3f8;
 const LINE_STATUS: u16 = COM1 + 5;
@@ -15,7 +15,7 @@ const TRANSMITTER_EMPTY: u8 = 0x20;
 /// The port. Guarded by [`CONSOLE`], but for the last words of a panic.
 struct Serial;
 
-static CONSOLE: Lock<Serial> = Lock::new(Serial);
+static CONSOLE: Lock<Serial, { rank::CONSOLE }> = Lock::new(Serial);
 
 /// 115,200 baud, 8 bits, no parity, FIFO on.
 pub fn initialize() {

@@ -13,7 +13,7 @@ use percpu_core::CpuId;
 use crate::boot::{firmware, smp};
 use crate::cpu::{self, apic};
 use crate::per_cpu;
-use crate::sync::Once;
+use crate::sync::{Once, check_none_is_held};
 
 /// A set of CPUs that several change at once: each CPU its own bit.
 #[repr(transparent)]
@@ -76,6 +76,7 @@ per_cpu! {
 /// Makes every CPU that uses this page table forget its translations; one that has loaded another one since has
 /// none. No lock is held here.
 pub fn shoot_down(cpus: &CpuSet, root: u64) {
+    check_none_is_held("while others forget translations");
     fence(Ordering::SeqCst);
     flush(root);
     let flush = Arc::new(Flush {

@@ -56,11 +56,13 @@ fn kernel_main(boot_info: &'static mut BootInfo) -> ! {
     // SAFETY: 1. the first chunk was just built. 2. No other CPU runs yet.
     unsafe { cpu::gs::install(CpuId::BOOT) };
     // From here on per-CPU variables work, and a panic tells its CPU.
+    sync::start_checking();
     self_test::end_early(options);
     cpu::initialize();
     smp::start_others(memory.start_area());
     first_chunk::report_online(options);
     servers::start();
     self_test::hang(options);
+    self_test::misuse_locks(options);
     schedule::run()
 }

@@ -17,7 +17,7 @@ use crate::ipc::requests;
 use crate::memory::kernel_map;
 use crate::object::{Parked, Running};
 use crate::refusal::Answer;
-use crate::sync::Lock;
+use crate::sync::{Lock, check_none_is_held, rank};
 use crate::{fault, mailbox, per_cpu, syscall};
 
 /// The exception of an FPU instruction while CR0.TS is set.
@@ -25,7 +25,7 @@ const DEVICE_NOT_AVAILABLE: u64 = 7;
 
 per_cpu! {
     /// Threads that are ready to run here.
-    static QUEUE: Lock<VecDeque<Parked>> = Lock::new(VecDeque::new());
+    static QUEUE: Lock<VecDeque<Parked>, { rank::RUN_QUEUE }> = Lock::new(VecDeque::new());
     /// Set before the queue is looked at for the last time, so that whoever queues later sends an interrupt.
     static IDLE: AtomicBool = AtomicBool::new(true);
 }
@@ -33,6 +33,7 @@ per_cpu! {
 /// Begins to run threads on this CPU, for ever.
 pub fn run() -> ! {
     dispatch();
+    check_none_is_held("on the way to user mode");
     entry::enter_user()
 }
 
@@ -41,6 +42,7 @@ pub use spaces::release_ended;
 /// A system call of the running thread.
 pub fn on_syscall(current: Running) {
     syscall::handle(current);
+    check_none_is_held("behind a system call");
 }
 
 /// An exception or interrupt of the running thread.
@@ -60,6 +62,7 @@ pub fn on_user_interrupt(current: Running, vector: u64) {
             go_on(current);
         }
     }
+    check_none_is_held("behind an interrupt");
 }
 
 fn on_first_fpu_use(mut current: Running) {
@@ -202,6 +205,7 @@ fn idle() {
     spaces::release_all();
     IDLE.local().store(true, Ordering::SeqCst);
     let is_empty = QUEUE.local().lock().is_empty() && requests::is_empty();
+    check_none_is_held("while the CPU idles");
     if is_empty {
         cpu::wait_for_interrupt();
     }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
-use run_qemu::{Booted, Machine, Prepared, Status, Transcript, Watch, Workspace, facts, say};
+use run_qemu::{Booted, KERNELS, Machine, Prepared, Status, Transcript, Watch, Workspace, facts, say};
 
 /// Generous, because several machines may share two slow cores.
 pub const TIME_LIMIT: Duration = Duration::from_secs(180);
@@ -18,7 +18,8 @@ pub fn prepared() -> Result<&'static Prepared, Failed> {
     static PREPARED: OnceLock<Result<Prepared, String>> = OnceLock::new();
     let prepared = PREPARED.get_or_init(|| {
         say("building the bare-metal part, once for all tests");
-        let prepared = Workspace::find().and_then(|workspace| Prepared::new(workspace, None));
+        let prepared =
+            Workspace::find().and_then(|workspace| Prepared::with_kernels(workspace, None, &KERNELS));
         prepared.map_err(|failure| failure.to_string())
     });
     prepared.as_ref().map_err(Failed::from)

@@ -14,6 +14,7 @@ mod first_chunk;
 mod isolation;
 mod lab;
 mod launcher;
+mod locks;
 mod machines;
 mod moments;
 mod nmi;
@@ -37,6 +38,7 @@ fn main() {
     let trials = [
         code::trials(),
         endings::trials(),
+        locks::trials(),
         launcher::trials(),
         boots::trials(),
         first_chunk::trials(),

@@ -99,6 +99,8 @@ pub struct Options {
     pub percpu_debug: bool,
     /// Which misuse of the map from CPUs to nodes is to happen; none if empty.
     pub node_test: &'static str,
+    /// How locks are to be misused; not at all if empty.
+    pub lock_test: &'static str,
     /// Which of firmware's tables is to be damaged before it is read; none if empty.
     pub root_test: &'static str,
     /// A CPU that is to stop before it reports.
@@ -127,6 +129,7 @@ const DEFAULTS: Options = Options {
     log_windows: false,
     percpu_debug: false,
     node_test: "",
+    lock_test: "",
     root_test: "",
     silent_cpu: None,
     // Emulated CPUs share the host's cores: generous.
@@ -172,6 +175,7 @@ impl Options {
             "window_stride" => number(&mut self.window_stride, name, value, size::STRIDE),
             "setup_test" => self.setup_test = value,
             "node_test" => self.node_test = value,
+            "lock_test" => self.lock_test = value,
             "root_test" => self.root_test = value,
             "silent_cpu" => self.choose_silent_cpu(value),
             "cpu_patience" => number(&mut self.cpu_patience, name, value, size::LIMIT),

@@ -12,6 +12,7 @@ use super::{firmware, first_chunk};
 use crate::cpu::node::{cpu_to_node, early_cpu_to_node};
 use crate::debug_exit::{self, Verdict};
 use crate::log;
+use crate::sync::{Lock, rank};
 
 /// Ends here if the command line asks for an end right after the first chunk.
 pub fn end_early(options: &Options) {
@@ -24,6 +25,20 @@ pub fn end_early(options: &Options) {
     }
     if options.triple_fault_test {
         triple_fault();
+    }
+}
+
+/// What `lock_test=` does with locks: a kernel that checks itself panics.
+pub fn misuse_locks(options: &Options) {
+    static QUEUE: Lock<(), { rank::RUN_QUEUE }> = Lock::new(());
+    static OTHER_QUEUE: Lock<(), { rank::RUN_QUEUE }> = Lock::new(());
+    static TABLE: Lock<(), { rank::TABLE }> = Lock::new(());
+    match options.lock_test {
+        "order" => drop((QUEUE.lock(), TABLE.lock())),
+        "twice" => drop((QUEUE.lock(), OTHER_QUEUE.lock())),
+        "kept" => core::mem::forget(TABLE.lock()),
+        "right" => drop((TABLE.lock(), QUEUE.lock())),
+        _ => {}
     }
 }
 

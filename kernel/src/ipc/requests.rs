@@ -9,7 +9,7 @@ use percpu_core::CpuId;
 
 use crate::cpu::apic;
 use crate::object::{Endpoint, Receivers, endpoint};
-use crate::sync::Lock;
+use crate::sync::{Lock, rank};
 use crate::{ipc, per_cpu};
 
 /// One request.
@@ -21,7 +21,7 @@ pub enum Request {
 }
 
 per_cpu! {
-    static REQUESTS: Lock<VecDeque<Request>> = Lock::new(VecDeque::new());
+    static REQUESTS: Lock<VecDeque<Request>, { rank::REQUESTS }> = Lock::new(VecDeque::new());
 }
 
 /// Asks another CPU.

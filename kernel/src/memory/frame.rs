@@ -13,7 +13,7 @@ use percpu_core::{MAX_NODES, NodeId, PAGE_SIZE, Topology};
 use super::{PhysicalRange, physical_pointer};
 use crate::boot::info::Memory;
 use crate::log;
-use crate::sync::{Lock, Once};
+use crate::sync::{Lock, Once, rank};
 use map::Frames;
 
 /// What the page tables of the boot door map.
@@ -83,7 +83,7 @@ impl Pool {
 }
 
 static FRAMES: Once<Frames> = Once::new();
-static POOLS: [Lock<Pool>; MAX_NODES] = [const { Lock::new(Pool::EMPTY) }; MAX_NODES];
+static POOLS: [Lock<Pool, { rank::FRAMES }>; MAX_NODES] = [const { Lock::new(Pool::EMPTY) }; MAX_NODES];
 /// No frame at or above this address is handed out: it is not mapped yet.
 static CEILING: AtomicU64 = AtomicU64::new(BOOT_CEILING);
 

@@ -3,7 +3,7 @@
 //! It grows by pieces of 2 MiB, of the boot CPU's node or near it, and never shrinks. Kernel objects that
 //! belong to a node's CPUs take frames there instead.
 
-use core::alloc::Layout;
+use core::alloc::{GlobalAlloc, Layout};
 
 use arrayvec::ArrayVec;
 use percpu_core::{CpuId, NodeId, PAGE_SIZE};
@@ -14,20 +14,44 @@ use talc::{DefaultBinning, TalcLock, min_first_heap_size};
 
 use super::{PhysicalRange, frame};
 use crate::cpu::node::early_cpu_to_node;
-use crate::sync::Lock;
+use crate::sync::{Held, Lock, RawLock, rank};
 
 const PIECE: usize = 2 << 20;
 /// The allocator's own words around a block.
 const OVERHEAD: usize = 256;
 
 #[global_allocator]
-static HEAP: TalcLock<Lock<()>, Frames> = TalcLock::new(Frames);
+static HEAP: Heap = Heap(TalcLock::new(Frames));
+
+/// The allocator, whose lock has a rank like every other.
+struct Heap(TalcLock<RawLock, Frames>);
+
+// SAFETY: everything is the allocator's within.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _held = Held::<{ rank::HEAP }>::take();
+        // SAFETY: the caller's obligations are the same.
+        unsafe { self.0.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        let _held = Held::<{ rank::HEAP }>::take();
+        // SAFETY: the caller's obligations are the same.
+        unsafe { self.0.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
+        let _held = Held::<{ rank::HEAP }>::take();
+        // SAFETY: the caller's obligations are the same.
+        unsafe { self.0.realloc(block, layout, bytes) }
+    }
+}
 
 /// How many pieces are remembered: those of boot.
 const REMEMBERED: usize = 16;
 
 /// The first pieces.
-static PIECES: Lock<ArrayVec<PhysicalRange, REMEMBERED>> = Lock::new(ArrayVec::new_const());
+static PIECES: Lock<ArrayVec<PhysicalRange, REMEMBERED>, { rank::PIECES }> = Lock::new(ArrayVec::new_const());
 
 /// The first pieces that the heap took, for those who count frames at boot.
 pub fn pieces() -> ArrayVec<PhysicalRange, REMEMBERED> {

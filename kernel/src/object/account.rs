@@ -8,12 +8,12 @@ use alloc::sync::Arc;
 use abi::Status;
 
 use crate::refusal::Refusal;
-use crate::sync::Lock;
+use crate::sync::{Lock, rank};
 
 /// An account of frames.
 pub struct Account {
     parent: Option<Arc<Account>>,
-    state: Lock<State>,
+    state: Lock<State, { rank::ACCOUNT }>,
 }
 
 struct State {

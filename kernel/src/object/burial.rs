@@ -9,11 +9,11 @@ use core::cell::Cell;
 
 use super::capability::Slot;
 use crate::per_cpu;
-use crate::sync::Lock;
+use crate::sync::{Lock, rank};
 
 per_cpu! {
     /// Tables to let go on this CPU.
-    static WAITING: Lock<Vec<Vec<Slot>>> = Lock::new(Vec::new());
+    static WAITING: Lock<Vec<Vec<Slot>>, { rank::BURIAL }> = Lock::new(Vec::new());
     /// Whether this CPU is at it.
     static HAS_BEGUN: Cell<bool> = Cell::new(false);
 }

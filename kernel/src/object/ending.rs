@@ -7,10 +7,10 @@ use abi::syscall::End;
 
 use super::Parked;
 use crate::schedule;
-use crate::sync::Lock;
+use crate::sync::{Lock, rank};
 
 /// Not ended yet, with those who wait; or ended.
-pub struct Ending(Lock<State>);
+pub struct Ending(Lock<State, { rank::ENDING }>);
 
 struct State {
     end: Option<End>,

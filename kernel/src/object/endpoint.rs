@@ -20,12 +20,12 @@ use crate::ipc::requests::{self, Request};
 use crate::mailbox::CpuSet;
 use crate::refusal::Refusal;
 use crate::schedule;
-use crate::sync::Lock;
+use crate::sync::{Lock, rank};
 
 /// An endpoint.
 pub struct Endpoint {
     receivers: Arc<Receivers>,
-    waiting: Lock<Waiting>,
+    waiting: Lock<Waiting, { rank::ENDPOINT }>,
     /// CPUs that were asked and have not looked yet.
     asked: CpuSet,
 }

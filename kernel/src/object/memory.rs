@@ -14,7 +14,7 @@ use crate::cpu;
 use crate::mailbox;
 use crate::memory::frame::{self, PhysicalFrame};
 use crate::refusal::{Refusal, require};
-use crate::sync::Lock;
+use crate::sync::{Lock, rank};
 
 mod on_touch;
 
@@ -36,14 +36,14 @@ enum Frames {
     PerCpu {
         pages: u64,
         frames: Vec<PhysicalFrame>,
-        in_use: Lock<Vec<bool>>,
+        in_use: Lock<Vec<bool>, { rank::MEMORY }>,
     },
     /// Per-CPU memory whose frames are taken, out of those that their nodes keep for it, when they are touched.
-    OnTouch(Lock<OnTouch>),
+    OnTouch(Lock<OnTouch, { rank::MEMORY }>),
     /// A part of the first chunk, which is never freed.
     FirstChunk {
         part: first_chunk::Part,
-        in_use: Lock<Vec<bool>>,
+        in_use: Lock<Vec<bool>, { rank::MEMORY }>,
     },
 }
 

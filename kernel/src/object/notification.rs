@@ -12,10 +12,10 @@ use abi::{Message, Registers, Status};
 use super::{Endpoint, Parked};
 use crate::refusal::{Refusal, require};
 use crate::schedule;
-use crate::sync::Lock;
+use crate::sync::{Lock, rank};
 
 /// A notification.
-pub struct Notification(Lock<State>);
+pub struct Notification(Lock<State, { rank::NOTIFICATION }>);
 
 struct State {
     bits: u64,
@@ -120,7 +120,7 @@ pub fn as_message(bits: u64) -> Registers {
 }
 
 /// Those who want to know when something has gone, told when this is dropped. Nobody is kept for that alone.
-pub struct Notices(Lock<Vec<(Weak<Notification>, u64)>>);
+pub struct Notices(Lock<Vec<(Weak<Notification>, u64)>, { rank::NOTICES }>);
 
 /// Most notifications that one end signals.
 const MOST_NOTICES: usize = 16;

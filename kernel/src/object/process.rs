@@ -16,7 +16,7 @@ use crate::cpu::apic;
 use crate::cpu::frame::Frame;
 use crate::refusal::{Refusal, require};
 use crate::schedule;
-use crate::sync::Lock;
+use crate::sync::{Guard, Lock, rank};
 
 /// A process.
 pub struct Process {
@@ -29,13 +29,13 @@ pub struct Process {
     /// When it will be ended for a test.
     pub doom: Doom,
     has_ended: AtomicBool,
-    table: Lock<Table>,
+    table: Lock<Table, { rank::TABLE }>,
     fast_table: Arc<FastTable>,
     /// None after the end.
-    space: Lock<Option<Arc<Space>>>,
+    space: Lock<Option<Arc<Space>>, { rank::SPACE_OF }>,
     /// The same, as long as a CPU has it loaded after the end.
     remains: Weak<Space>,
-    threads: Lock<Threads>,
+    threads: Lock<Threads, { rank::THREADS }>,
     preemptions: AtomicU64,
     migrations: AtomicU64,
 }
@@ -86,7 +86,7 @@ impl Process {
     }
 
     /// Its capabilities, locked.
-    pub fn table(&self) -> spin::mutex::SpinMutexGuard<'_, Table> {
+    pub fn table(&self) -> Guard<'_, Table, { rank::TABLE }> {
         self.table.lock()
     }
 

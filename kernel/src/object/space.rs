@@ -20,7 +20,7 @@ use crate::memory::address_space::{Access, AddressSpace, USER_END};
 use crate::memory::frame::PhysicalFrame;
 use crate::memory::user;
 use crate::refusal::{Refusal, require};
-use crate::sync::Lock;
+use crate::sync::{Guard, Lock, rank};
 
 /// Address spaces that have ended and are still kept by some CPU or thread: mostly none.
 static ENDED: AtomicUsize = AtomicUsize::new(0);
@@ -36,7 +36,7 @@ pub struct Space {
     cpus: Arc<CpuSet>,
     has_ended: AtomicBool,
     account: Arc<Account>,
-    inner: Lock<Inner>,
+    inner: Lock<Inner, { rank::SPACE }>,
     /// The last field: those who wait are told when all of the above is back where it came from.
     notices: Notices,
 }
@@ -118,7 +118,7 @@ impl Space {
     }
 
     /// What is mapped, locked.
-    pub fn lock(&self) -> spin::mutex::SpinMutexGuard<'_, Inner> {
+    pub fn lock(&self) -> Guard<'_, Inner, { rank::SPACE }> {
         self.inner.lock()
     }
 

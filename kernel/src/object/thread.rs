@@ -26,7 +26,7 @@ use crate::cpu::frame::Frame;
 use crate::ipc;
 use crate::mailbox::CpuSet;
 use crate::refusal::Answer;
-use crate::sync::Lock;
+use crate::sync::{Lock, rank};
 
 /// A thread that has not run on any CPU.
 const NOWHERE: u16 = u16::MAX;
@@ -43,7 +43,7 @@ pub struct Thread {
     pub number: u64,
     /// Its end.
     pub ending: Ending,
-    affinity: Lock<CpuMask>,
+    affinity: Lock<CpuMask, { rank::AFFINITY }>,
     /// The CPU that it ran on last.
     cpu: AtomicU16,
     /// What `fast` points to.

@@ -9,7 +9,7 @@ use percpu_core::{AreaNeed, AreaRequest, Chunk, ChunkStorage, Hints, Reach, Unit
 
 use super::DELTA;
 use crate::boot::{firmware, first_chunk};
-use crate::sync::{Lock, Once};
+use crate::sync::{Lock, Once, rank};
 
 const WORD: usize = size_of::<u64>();
 const NEED: AreaRequest = AreaRequest {
@@ -32,7 +32,7 @@ pub struct WordsExhausted {
 }
 
 struct Part {
-    chunk: Lock<Chunk<'static>>,
+    chunk: Lock<Chunk<'static>, { rank::WORDS }>,
     /// Where its first byte would lie in the template: plus a CPU's delta it is that CPU's.
     address: u64,
     words: u64,

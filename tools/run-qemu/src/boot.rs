@@ -29,13 +29,18 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Find the tools, or install them, and build everything.
+    /// Find the tools, or install them, and build everything but the kernel that checks itself.
     pub fn new(workspace: Workspace, core: Option<Core>) -> Result<Self> {
+        Self::with_kernels(workspace, core, &["kernel"])
+    }
+
+    /// The same with these of the [`KERNELS`](crate::KERNELS).
+    pub fn with_kernels(workspace: Workspace, core: Option<Core>, kernels: &[&str]) -> Result<Self> {
         let (qemu, toolchain) = {
             let _turn = turn(&workspace)?;
             (Qemu::find(&workspace.target())?, toolchain::find(core)?)
         };
-        let binaries = compile::build(&workspace, &toolchain)?;
+        let binaries = compile::build(&workspace, &toolchain, kernels)?;
         Ok(Self {
             workspace,
             qemu,
@@ -67,7 +72,7 @@ impl Prepared {
         let files = match machine.uefi {
             true => {
                 let image = folder.path().join("image");
-                self.write_image(&machine.append, runs, &image)?;
+                self.write_image(machine.kernel(), &machine.append, runs, &image)?;
                 BootFiles::Uefi {
                     ovmf: self.ovmf()?,
                     image,
@@ -77,7 +82,7 @@ impl Prepared {
                 let module = folder.path().join("module.tar");
                 module::write(&module, &self.binaries, runs, None)?;
                 BootFiles::Direct {
-                    kernel: self.binary("kernel"),
+                    kernel: self.binary(machine.kernel()),
                     module,
                 }
             }
@@ -102,13 +107,13 @@ impl Prepared {
         })
     }
 
-    /// Write a disk image that UEFI boots, with these programs and this command line for the kernel.
-    pub fn write_image(&self, append: &str, runs: &[Run], image: &Path) -> Result<()> {
+    /// Write a disk image that UEFI boots, with one of the kernels, its command line, and these programs.
+    pub fn write_image(&self, kernel: &str, append: &str, runs: &[Run], image: &Path) -> Result<()> {
         let folder = scratch()?;
         let module = folder.path().join("module.tar");
         module::write(&module, &self.binaries, runs, Some(append))?;
         let _turn = turn(&self.workspace)?;
-        let files = [self.binary("kernel"), module];
+        let files = [self.binary(kernel), module];
         image::write(
             &self.workspace,
             &self.toolchain,
@@ -122,9 +127,13 @@ impl Prepared {
         Ovmf::find(&self.workspace.target())
     }
 
-    /// Functions and lines for all addresses in a transcript; empty if there are none.
-    pub fn symbolise(&self, transcript: &Transcript) -> String {
-        let load = |name: &str| addr2line::Loader::new(self.binaries.path(name)).ok();
+    /// Functions and lines for all addresses in a transcript of this machine; empty if there are none.
+    pub fn symbolise(&self, machine: &Machine, transcript: &Transcript) -> String {
+        let file = |name: &str| match name {
+            "kernel" => self.binary(machine.kernel()),
+            program => self.binary(program),
+        };
+        let load = |name: &str| addr2line::Loader::new(file(name)).ok();
         let registers = transcript.registers.as_deref();
         symbolise::explain(&transcript.lines, registers, &self.workspace.root, load)
     }

@@ -108,6 +108,10 @@ pub struct Options {
     #[arg(long)]
     pub dry_run: bool,
 
+    /// Boot the kernel that checks itself: it panics at locks that are taken out of order
+    #[arg(long)]
+    checked: bool,
+
     /// Wait for a debugger on port 1234, and print how to start one
     #[arg(long)]
     gdb: bool,
@@ -181,6 +185,7 @@ impl Options {
             append: self.append(),
             uefi: self.uefi,
             icount: self.icount,
+            checked: self.checked,
             gdb: self.gdb,
             extra: self.qemu.clone(),
             ..shape.machine()?

@@ -11,7 +11,10 @@ use crate::status::{Failure, Result};
 use crate::toolchain::{Core, TARGET, Toolchain};
 use crate::workspace::Workspace;
 
-const SYSTEM: [&str; 3] = ["kernel", "init", "percpu-server"];
+const SERVERS: [&str; 2] = ["init", "percpu-server"];
+
+/// The kernel, and the same one with its own checks.
+pub const KERNELS: [&str; 2] = ["kernel", "kernel-checked"];
 
 /// Where the bare-metal binaries lie.
 #[derive(Debug, Clone)]
@@ -33,9 +36,9 @@ impl Binaries {
     }
 }
 
-/// Build everything that the machine may boot.
-pub fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<Binaries> {
-    let mut packages: Vec<&str> = SYSTEM.into();
+/// Build everything that the machine may boot, with these of the [`KERNELS`].
+pub fn build(workspace: &Workspace, toolchain: &Toolchain, kernels: &[&str]) -> Result<Binaries> {
+    let mut packages: Vec<&str> = [kernels, &SERVERS].concat();
     packages.extend(workspace.programs.values().map(String::as_str));
     packages.dedup();
     say(format!("building {} for {TARGET}", packages.join(", ")));

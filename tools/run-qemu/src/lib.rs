@@ -31,7 +31,7 @@ mod transcript;
 mod workspace;
 
 pub use boot::{Booted, Prepared};
-pub use compile::Binaries;
+pub use compile::{Binaries, KERNELS};
 pub use image::Destination;
 pub use machine::{BootFiles, CpuTopology, MEMORY_STEP, MOST_CPUS, Machine, Shape};
 pub use ovmf::Ovmf;

@@ -43,6 +43,8 @@ pub struct Machine {
     pub uefi: bool,
     /// Count instructions exactly, in one host thread.
     pub icount: bool,
+    /// Boot the kernel that checks itself.
+    pub checked: bool,
     /// Wait for a debugger.
     pub gdb: bool,
     /// Further QEMU arguments, unchanged.
@@ -63,6 +65,7 @@ impl Default for Machine {
             append: String::new(),
             uefi: false,
             icount: false,
+            checked: false,
             gdb: false,
             extra: Vec::new(),
         }
@@ -89,6 +92,14 @@ pub enum BootFiles {
 }
 
 impl Machine {
+    /// The name of the kernel that it boots.
+    pub fn kernel(&self) -> &'static str {
+        match self.checked {
+            false => "kernel",
+            true => "kernel-checked",
+        }
+    }
+
     /// QEMU's arguments, without those by which the launcher watches the machine.
     pub fn arguments(&self, boot: &BootFiles) -> Result<Vec<String>> {
         let memory = format!("{}M", self.memory >> 20);

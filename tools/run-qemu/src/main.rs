@@ -43,9 +43,9 @@ fn run(options: &Options) -> Result<Status> {
         // Where it was named, and is not there, this is no time to build anything.
         Ovmf::present(&workspace.target())?;
     }
-    let prepared = Prepared::new(workspace, options.load.core)?;
+    let prepared = Prepared::with_kernels(workspace, options.load.core, &[machine.kernel()])?;
     if machine.gdb {
-        let kernel = prepared.binary("kernel");
+        let kernel = prepared.binary(machine.kernel());
         say(format!(
             "waiting for a debugger:\n    gdb {} -ex 'target remote :1234'",
             kernel.display()
@@ -55,7 +55,7 @@ fn run(options: &Options) -> Result<Status> {
     if let Some(file) = &options.json {
         Results::read(prepared.compiler(), &machine, &transcript).write(file)?;
     }
-    let status = report(&transcript, &prepared.symbolise(&transcript));
+    let status = report(&transcript, &prepared.symbolise(&machine, &transcript));
     match options
         .facts
         .as_ref()
@@ -76,7 +76,7 @@ fn write_image(options: &ImageOptions) -> Result<Status> {
     let runs = asked(&workspace, &options.load.programs)?;
     let destination = Destination::new(&options.out)?;
     let prepared = Prepared::new(workspace, options.load.core)?;
-    prepared.write_image(&options.load.append, &runs, destination.path())?;
+    prepared.write_image("kernel", &options.load.append, &runs, destination.path())?;
     destination.finish()?;
     Ok(Status::Ok)
 }
@@ -91,7 +91,7 @@ fn command_line(workspace: &Workspace, machine: &Machine) -> Result<String> {
             image: workspace.target().join("image"),
         },
         false => BootFiles::Direct {
-            kernel: Binaries::of(workspace).path("kernel"),
+            kernel: Binaries::of(workspace).path(machine.kernel()),
             module: workspace.target().join("module.tar"),
         },
     };

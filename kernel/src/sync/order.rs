@@ -1,0 +1,161 @@
+//! Which locks a CPU holds, and whether it may take another. Without the feature `checked` all of it is nothing.
+
+#[cfg(feature = "checked")]
+use {
+    crate::per_cpu,
+    core::cell::Cell,
+    core::panic::Location,
+    core::sync::atomic::{AtomicBool, Ordering},
+};
+
+macro_rules! ranks {
+    ($($(#[doc = $doc:literal])+ $name:ident = $number:literal $text:literal,)+) => {
+        /// What locks guard, in the order in which they may be taken.
+        pub mod rank {
+            $($(#[doc = $doc])+ pub const $name: u8 = $number;)+
+        }
+
+        #[cfg(feature = "checked")]
+        const NAMES: &[&str] = &[$($text,)+];
+        #[cfg(feature = "checked")]
+        const _: () = {
+            let numbers = [$($number as usize,)+];
+            let mut index = 0;
+            while index < numbers.len() {
+                assert!(numbers[index] == index, "ranks are numbered in their order");
+                index += 1;
+            }
+        };
+    };
+}
+
+ranks! {
+    /// A process' capabilities.
+    TABLE = 0 "capability table",
+    /// A process' threads.
+    THREADS = 1 "list of threads",
+    /// Which address space a process has.
+    SPACE_OF = 2 "word for the address space",
+    /// What an address space has mapped.
+    SPACE = 3 "address space",
+    /// Which pages of memory are in use.
+    MEMORY = 4 "memory object",
+    /// Who wants to know of an end.
+    NOTICES = 5 "list of notices",
+    /// Bits, and who waits for them.
+    NOTIFICATION = 6 "notification",
+    /// Callers that wait.
+    ENDPOINT = 7 "endpoint",
+    /// An end, and who waits for it.
+    ENDING = 8 "ending",
+    /// Where a thread may run.
+    AFFINITY = 9 "affinity",
+    /// Calls handed to a CPU.
+    REQUESTS = 10 "queue of requests",
+    /// Threads that are ready.
+    RUN_QUEUE = 11 "run queue",
+    /// Tables that are let go.
+    BURIAL = 12 "tables to let go",
+    /// What a process pays.
+    ACCOUNT = 13 "account",
+    /// The kernel's part of the first chunk.
+    WORDS = 14 "per-CPU words",
+    /// The allocator.
+    HEAP = 15 "heap",
+    /// Free frames of a node.
+    FRAMES = 16 "frame pool",
+    /// Where the heap lies.
+    PIECES = 17 "pieces of the heap",
+    /// The serial line.
+    CONSOLE = 18 "console",
+}
+
+/// Whoever has this holds a lock of this rank.
+pub struct Held<const RANK: u8> {
+    #[cfg(feature = "checked")]
+    is_noted: bool,
+}
+
+#[cfg(not(feature = "checked"))]
+impl<const RANK: u8> Held<RANK> {
+    /// About to take one.
+    #[inline]
+    pub fn take() -> Self {
+        Held {}
+    }
+}
+
+/// From here on locks are looked at.
+#[cfg(not(feature = "checked"))]
+pub fn start_checking() {}
+
+/// A place where no lock may be held.
+#[cfg(not(feature = "checked"))]
+#[inline]
+pub fn check_none_is_held(_place: &str) {}
+
+#[cfg(feature = "checked")]
+type Place = Option<&'static Location<'static>>;
+
+#[cfg(feature = "checked")]
+per_cpu! {
+    /// Where this CPU took the lock of each rank that it holds.
+    static HELD: [Cell<Place>; NAMES.len()] = [const { Cell::new(None) }; NAMES.len()];
+}
+
+/// Locks are taken long before there are per-CPU variables.
+#[cfg(feature = "checked")]
+static IS_CHECKING: AtomicBool = AtomicBool::new(false);
+
+/// From here on locks are looked at. Every CPU that runs from now on has a GS base.
+#[cfg(feature = "checked")]
+pub fn start_checking() {
+    IS_CHECKING.store(true, Ordering::SeqCst);
+    crate::log!("locks: their order is checked");
+}
+
+#[cfg(feature = "checked")]
+impl<const RANK: u8> Held<RANK> {
+    /// About to take one: none of the same rank or a later one may be held.
+    #[track_caller]
+    pub fn take() -> Self {
+        let is_noted = IS_CHECKING.load(Ordering::Relaxed);
+        if is_noted {
+            let here = Location::caller();
+            if let Some((held, place)) = first_held(RANK as usize) {
+                panic!(
+                    "lock order: {} at {here}, while {} is held since {place}",
+                    NAMES[RANK as usize], NAMES[held]
+                );
+            }
+            HELD.local()[RANK as usize].set(Some(here));
+        }
+        Held { is_noted }
+    }
+}
+
+#[cfg(feature = "checked")]
+impl<const RANK: u8> Drop for Held<RANK> {
+    fn drop(&mut self) {
+        if self.is_noted {
+            HELD.local()[RANK as usize].set(None);
+        }
+    }
+}
+
+/// A place where no lock may be held.
+#[cfg(feature = "checked")]
+pub fn check_none_is_held(place: &str) {
+    if !IS_CHECKING.load(Ordering::Relaxed) {
+        return;
+    }
+    if let Some((held, since)) = first_held(0) {
+        panic!("lock order: {} is held {place}, since {since}", NAMES[held]);
+    }
+}
+
+#[cfg(feature = "checked")]
+fn first_held(from: usize) -> Option<(usize, &'static Location<'static>)> {
+    let held = HELD.local().iter().enumerate().skip(from);
+    { held }.find_map(|(rank, place)| Some((rank, place.get()?)))
+}
