@@ -4,10 +4,12 @@
 //! mailbox meanwhile: two CPUs that ask each other at once both go on.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+use core::sync::atomic::{Ordering, fence};
 
 use abi::MAX_CPUS;
 use crossbeam_queue::ArrayQueue;
+pub use lockfree::CpuSet;
+use lockfree::Flush;
 use percpu_core::CpuId;
 
 use crate::boot::{firmware, smp};
@@ -15,57 +17,18 @@ use crate::cpu::{self, apic};
 use crate::per_cpu;
 use crate::sync::{Once, check_none_is_held};
 
-/// A set of CPUs that several change at once: each CPU its own bit.
-#[repr(transparent)]
-pub struct CpuSet([AtomicU64; MAX_CPUS / 64]);
-
-impl CpuSet {
-    /// None.
-    pub const fn new() -> CpuSet {
-        CpuSet([const { AtomicU64::new(0) }; MAX_CPUS / 64])
-    }
-
-    /// Puts a CPU in; does not write when it is in.
-    pub fn insert(&self, cpu: CpuId) {
-        if !self.contains(cpu) {
-            self.word(cpu).fetch_or(bit(cpu), Ordering::SeqCst);
-        }
-    }
-
-    /// Puts a CPU in; whether it was not in.
-    pub fn insert_first(&self, cpu: CpuId) -> bool {
-        self.word(cpu).fetch_or(bit(cpu), Ordering::SeqCst) & bit(cpu) == 0
-    }
-
-    /// Takes a CPU out.
-    pub fn remove(&self, cpu: CpuId) {
-        self.word(cpu).fetch_and(!bit(cpu), Ordering::SeqCst);
-    }
-
-    /// Whether a CPU is in.
-    pub fn contains(&self, cpu: CpuId) -> bool {
-        self.word(cpu).load(Ordering::SeqCst) & bit(cpu) != 0
-    }
-
+/// What needs to know this CPU.
+pub trait Others {
     /// The CPUs in it but the one that asks.
-    pub fn others(&self) -> impl Iterator<Item = CpuId> + '_ {
+    fn others(&self) -> impl Iterator<Item = CpuId> + '_;
+}
+
+impl Others for CpuSet {
+    fn others(&self) -> impl Iterator<Item = CpuId> + '_ {
         let this = cpu::this_cpu();
         let cpus = firmware::topology().cpus();
         cpus.filter(move |cpu| *cpu != this && self.contains(*cpu) && smp::is_online(*cpu))
     }
-
-    fn word(&self, cpu: CpuId) -> &AtomicU64 {
-        &self.0[cpu.index() / 64]
-    }
-}
-
-fn bit(cpu: CpuId) -> u64 {
-    1 << (cpu.index() % 64)
-}
-
-struct Flush {
-    root: u64,
-    pending: AtomicUsize,
 }
 
 per_cpu! {
@@ -79,12 +42,9 @@ pub fn shoot_down(cpus: &CpuSet, root: u64) {
     check_none_is_held("while others forget translations");
     fence(Ordering::SeqCst);
     flush(root);
-    let flush = Arc::new(Flush {
-        root,
-        pending: AtomicUsize::new(0),
-    });
+    let flush = Arc::new(Flush::new(root));
     for cpu in cpus.others().filter(|cpu| cpu::page_table_of(*cpu) == root) {
-        flush.pending.fetch_add(1, Ordering::SeqCst);
+        flush.expect_one();
         let mailbox = MAILBOX.on(cpu).call_once(|| ArrayQueue::new(MAX_CPUS));
         assert!(
             mailbox.push(flush.clone()).is_ok(),
@@ -92,7 +52,7 @@ pub fn shoot_down(cpus: &CpuSet, root: u64) {
         );
         apic::send_ipi(cpu, apic::FLUSH_VECTOR as u8);
     }
-    while flush.pending.load(Ordering::SeqCst) != 0 {
+    while !flush.is_done() {
         drain();
         core::hint::spin_loop();
     }
@@ -105,7 +65,7 @@ pub fn drain() {
     };
     while let Some(request) = mailbox.pop() {
         flush(request.root);
-        request.pending.fetch_sub(1, Ordering::SeqCst);
+        request.acknowledge();
     }
 }
 

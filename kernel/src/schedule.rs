@@ -8,8 +8,7 @@ mod balance;
 mod spaces;
 
 use alloc::collections::VecDeque;
-use core::sync::atomic::{AtomicBool, Ordering};
-
+use lockfree::Idle;
 use percpu_core::CpuId;
 
 use crate::cpu::{self, apic, entry};
@@ -27,7 +26,7 @@ per_cpu! {
     /// Threads that are ready to run here.
     static QUEUE: Lock<VecDeque<Parked>, { rank::RUN_QUEUE }> = Lock::new(VecDeque::new());
     /// Set before the queue is looked at for the last time, so that whoever queues later sends an interrupt.
-    static IDLE: AtomicBool = AtomicBool::new(true);
+    static IDLE: Idle = Idle::at_boot();
 }
 
 /// Begins to run threads on this CPU, for ever.
@@ -170,7 +169,7 @@ fn push(cpu: CpuId, thread: Parked, is_first: bool) {
             false => queue.push_back(thread),
         }
     }
-    if cpu != cpu::this_cpu() && IDLE.on(cpu).load(Ordering::SeqCst) {
+    if cpu != cpu::this_cpu() && IDLE.on(cpu).is_idle() {
         apic::send_ipi(cpu, apic::WAKE_VECTOR as u8);
     }
 }
@@ -203,13 +202,13 @@ pub fn dispatch() {
 fn idle() {
     cpu::switch_page_table(kernel_map::kernel_root());
     spaces::release_all();
-    IDLE.local().store(true, Ordering::SeqCst);
+    IDLE.local().begin();
     let is_empty = QUEUE.local().lock().is_empty() && requests::is_empty();
     check_none_is_held("while the CPU idles");
     if is_empty {
         cpu::wait_for_interrupt();
     }
-    IDLE.local().store(false, Ordering::SeqCst);
+    IDLE.local().end();
 }
 
 /// Makes a thread this CPU's current one; not if it has ended.

@@ -22,8 +22,7 @@ mod stubs;
 #[expect(unsafe_code, reason = "loads GDT, TSS and IDT")]
 pub mod tables;
 
-use core::sync::atomic::{AtomicU64, Ordering};
-
+use lockfree::Loaded;
 use percpu_core::CpuId;
 use x86_64::PhysAddr;
 use x86_64::registers::control::{Cr2, Cr3, Cr3Flags};
@@ -54,21 +53,17 @@ pub fn load_page_table(root: u64) {
 
 per_cpu! {
     /// The page table that this CPU uses, or is about to load. Others read it.
-    static PAGE_TABLE: AtomicU64 = AtomicU64::new(0), hot;
+    static PAGE_TABLE: Loaded = Loaded::nothing(), hot;
 }
 
 /// Switches to the page table of an address space, or to the kernel's own.
-///
-/// Loading CR3 waits for the store before it. So whoever changes a page table and then looks at
-/// [`page_table_of`] either finds it in use there, or this CPU walks the changed one.
 pub fn switch_page_table(root: u64) {
-    PAGE_TABLE.local().store(root, Ordering::Relaxed);
-    load_page_table(root);
+    PAGE_TABLE.local().switch(root, load_page_table);
 }
 
 /// The page table that `cpu` uses.
 pub fn page_table_of(cpu: CpuId) -> u64 {
-    PAGE_TABLE.on(cpu).load(Ordering::SeqCst)
+    PAGE_TABLE.on(cpu).root()
 }
 
 /// Idles until an interrupt came, and leaves interrupts off again.

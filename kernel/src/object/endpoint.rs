@@ -17,7 +17,7 @@ use super::{Parked, Receivers, notification};
 use crate::cpu;
 use crate::ipc;
 use crate::ipc::requests::{self, Request};
-use crate::mailbox::CpuSet;
+use crate::mailbox::{CpuSet, Others};
 use crate::refusal::Refusal;
 use crate::schedule;
 use crate::sync::{Lock, rank};

@@ -8,7 +8,6 @@ pub mod burial;
 pub mod capability;
 #[expect(unsafe_code, reason = "writes frames through the physical map")]
 pub mod contents;
-pub mod doom;
 pub mod ending;
 pub mod endpoint;
 pub mod memory;

@@ -7,13 +7,14 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use abi::syscall::{CpuMask, End, Moment};
 use abi::{Handle, Rights, Status};
+use lockfree::Doom;
 
 use super::capability::{FastTable, Table};
-use super::doom::Doom;
 use super::ending::Ending;
 use super::{Account, Capability, Notification, Object, Parked, Space, Thread, burial};
 use crate::cpu::apic;
 use crate::cpu::frame::Frame;
+use crate::mailbox::Others;
 use crate::refusal::{Refusal, require};
 use crate::schedule;
 use crate::sync::{Guard, Lock, rank};

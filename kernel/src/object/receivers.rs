@@ -13,15 +13,12 @@
 
 use core::cell::Cell;
 
+pub use lockfree::{CLOSED, Head, OPEN};
+
 use super::Parked;
 use crate::cpu;
 use crate::mailbox::CpuSet;
 use crate::percpu::word::{PerCpuWord, WordsExhausted};
-
-/// See above.
-pub const CLOSED: u64 = 0;
-/// See above.
-pub const OPEN: u64 = 1;
 
 /// The receivers of an endpoint.
 pub struct Receivers {
@@ -52,6 +49,15 @@ impl Receivers {
         self.heads.local()
     }
 
+    /// The head, for opening and closing it.
+    fn door(&self) -> Head<'_> {
+        Head {
+            word: self.head(),
+            cpus: &self.cpus,
+            cpu: cpu::this_cpu(),
+        }
+    }
+
     /// Takes a receiver of this CPU that has not ended.
     pub fn take(&self) -> Option<Parked> {
         let head = self.head();
@@ -69,27 +75,19 @@ impl Receivers {
 
     /// Lets a receiver wait on this CPU. Whoever calls has seen, under the lock of the callers, that none waits.
     pub fn wait(&self, mut receiver: Parked) {
+        self.door().open();
         let head = self.head();
-        if head.get() == CLOSED {
-            self.cpus.insert(cpu::this_cpu());
-            head.set(OPEN);
-        }
         receiver.context().next = head.get();
         head.set(receiver.into_word());
     }
 
     /// A caller waits, and no receiver does here: the next one has to ask for it.
     pub fn close(&self) {
-        if self.head().get() == OPEN {
-            self.head().set(CLOSED);
-        }
+        self.door().close();
     }
 
     /// The same, and nobody needs to ask this CPU any more.
     pub fn leave(&self) {
-        self.close();
-        if self.head().get() == CLOSED {
-            self.cpus.remove(cpu::this_cpu());
-        }
+        self.door().leave();
     }
 }

@@ -20,7 +20,7 @@ pub fn least_loaded(mask: &CpuMask, start: CpuId) -> CpuId {
 
 fn load(cpu: CpuId) -> usize {
     let queued = QUEUE.on(cpu).lock().len();
-    2 * queued + usize::from(!IDLE.on(cpu).load(Ordering::Relaxed))
+    2 * queued + usize::from(!IDLE.on(cpu).is_idle())
 }
 
 /// A CPU to begin with, another one each time.

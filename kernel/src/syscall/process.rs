@@ -4,7 +4,6 @@ use abi::syscall::{End, Moment};
 use abi::{Call, Handle, Registers, Rights, Status};
 
 use super::answer;
-use crate::object::doom;
 use crate::object::process::Name;
 use crate::object::{Account, Capability, Object, Process, Running};
 use crate::refusal::{Answer, DONE, Refusal, require};
@@ -50,7 +49,7 @@ pub fn exit(caller: Running, words: &[u64; 9]) {
 /// `DebugEndAt`: `[process: MANAGE, calls, moment]`.
 pub fn debug_end_at(caller: &Process, words: &[u64; 9]) -> Answer {
     let process = caller.look_up(words[0], Rights::MANAGE, Object::as_process)?;
-    require(words[1] <= doom::MOST_CALLS, Status::BadArgument)?;
+    require(words[1] <= lockfree::MOST_CALLS, Status::BadArgument)?;
     let moment = Moment::from_word(words[2]).ok_or(Status::BadArgument)?;
     process.arrange_end(words[1], moment);
     DONE
