@@ -1,6 +1,7 @@
 //! Instruction counts that somebody has measured, by compiler: `baseline.json` beside the tests.
 //!
-//! Counts belong to a compiler, so those of an unknown one are compared with nothing: neither pass nor failure.
+//! Counts belong to a compiler, so those of an unknown one are compared with nothing: neither pass nor failure. With the
+//! same compiler they are the same in every run and on every machine, so one instruction more is a complaint.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,8 +9,8 @@ use std::path::PathBuf;
 /// Instructions by the measurement's name.
 pub type Counts = BTreeMap<String, u64>;
 
-/// A count may exceed its baseline by this many in a hundred, and by as many instructions.
-const TOLERANCE: u64 = 2;
+/// What makes the counts of today the baseline.
+pub const BLESS: &str = "cargo run -p selion-tests --bin measure -- --bless";
 
 /// What is known of all compilers.
 pub struct Baseline(BTreeMap<String, Counts>);
@@ -28,26 +29,36 @@ impl Baseline {
         self.0.contains_key(compiler)
     }
 
-    /// The counts that are worse than they were, in words. Those that are ours to measure must all be there.
+    /// What is wrong with these counts, in words: those that are worse than they were, and those that are ours to
+    /// measure and missing, there or here.
     pub fn complaints(&self, compiler: &str, is_ours: impl Fn(&str) -> bool, counts: &Counts) -> Vec<String> {
-        let known = self.0.get(compiler).into_iter().flatten();
-        let known = known.filter(|(name, _)| is_ours(name));
-        let complaint = |(name, expected): (&String, &u64)| {
-            let most = expected + expected * TOLERANCE / 100 + TOLERANCE;
-            match counts.get(name) {
-                Some(count) if *count <= most => None,
-                Some(count) => Some(format!(
-                    "{name}: {count}, but {expected} in the baseline, at most {most}"
-                )),
-                None => Some(format!("{name}: not measured, but {expected} in the baseline")),
-            }
+        let Some(known) = self.0.get(compiler) else {
+            return Vec::new();
         };
-        known.filter_map(complaint).collect()
+        let complaint = |(name, expected): (&String, &u64)| match counts.get(name) {
+            Some(count) if count <= expected => None,
+            Some(count) => Some(format!("{name}: {count}, but {expected} in the baseline")),
+            None => Some(format!("{name}: not measured, but {expected} in the baseline")),
+        };
+        let new = counts.keys().filter(|name| !known.contains_key(*name));
+        let new = new.map(|name| format!("{name}: not in the baseline; `{BLESS}`"));
+        let known = known.iter().filter(|(name, _)| is_ours(name));
+        known.filter_map(complaint).chain(new).collect()
     }
 
-    /// Makes these counts the baseline of this compiler; others of it stay.
+    /// The counts that are better than they were, in words. Blessed, they cannot become worse again unseen.
+    pub fn gains(&self, compiler: &str, counts: &Counts) -> Vec<String> {
+        let known = self.0.get(compiler).into_iter().flatten();
+        let gain = |(name, before): (&String, &u64)| {
+            let now = counts.get(name).filter(|now| *now < before)?;
+            Some(format!("{name}: {now}, {before} in the baseline"))
+        };
+        known.filter_map(gain).collect()
+    }
+
+    /// Makes these counts the baseline of this compiler, and no others.
     pub fn bless(&mut self, compiler: &str, counts: &Counts) -> Result<(), String> {
-        self.0.entry(compiler.into()).or_default().extend(counts.clone());
+        self.0.insert(compiler.into(), counts.clone());
         let text = serde_json::to_string_pretty(&self.0).map_err(|error| error.to_string())?;
         std::fs::write(file(), text + "\n").map_err(|error| format!("{}: {error}", file().display()))
     }
@@ -74,9 +85,12 @@ mod tests {
             let is_ours = |name: &str| name.starts_with(prefix);
             baseline.complaints("this", is_ours, &counts(list)).len()
         };
-        assert_eq!(told("", &[("call", 104), ("build-1", 1022), ("new", 1)]), 0);
-        assert_eq!(told("", &[("call", 105), ("build-1", 1023)]), 2);
+        assert_eq!(told("", &[("call", 100), ("build-1", 999)]), 0);
+        assert_eq!(told("", &[("call", 101), ("build-1", 1001)]), 2);
+        assert_eq!(told("", &[("call", 100), ("build-1", 999), ("new", 1)]), 1);
         assert_eq!(told("build", &[]), 1);
+        let gains = baseline.gains("this", &counts(&[("call", 99), ("build-1", 1000), ("new", 1)]));
+        assert_eq!(gains, ["call: 99, 100 in the baseline"]);
         assert!(baseline.complaints("other", |_| true, &Counts::new()).is_empty());
         assert!(baseline.knows("this") && !baseline.knows("other"));
     }

@@ -7,6 +7,7 @@ mod baseline;
 mod disassembly;
 mod first_chunk;
 pub mod first_chunk_build;
+pub mod measured;
 mod pages;
 mod plan;
 mod registers;

@@ -55,7 +55,7 @@ fn main() -> Result<(), Failure> {
     ))
 }
 
-/// Runs everything at once, waits for all, and reports in the manifest's order.
+/// Runs everything at once (but see [`Run::is_in_turn`]), waits for all, and reports in the manifest's order.
 fn run_all() -> Result<bool, Failure> {
     let archive = Archive::new(start::boot_module());
     let deaths = Notification::create().map_err(Failure::doing("make a notification"))?;
@@ -75,15 +75,20 @@ fn run_all() -> Result<bool, Failure> {
         endpoint,
         runs: list,
     });
-    let launch =
-        |(run, badge): (&Run<'static>, u64)| (*run, program::launch(&archive, supervisor, run, badge));
-    let badges = abi::percpu::INIT_BADGE + 1..;
-    let started: ArrayVec<_, MOST_PROGRAMS> = supervisor.runs.iter().zip(badges).map(launch).collect();
-    supervisor::serve(supervisor)?;
+    let mut badges = abi::percpu::INIT_BADGE + 1..;
     let mut all_good = true;
-    for (run, launched) in started {
-        let end = launched.and_then(|child| process::wait(child.process()).map_err(Failure::doing("wait")));
-        all_good &= report(&run, end);
+    for (index, turn) in supervisor.runs.chunk_by(|_, next| !next.is_in_turn).enumerate() {
+        let launch = |(run, badge)| (run, badge, program::launch(&archive, supervisor, run, badge));
+        let started: ArrayVec<_, MOST_PROGRAMS> = turn.iter().zip(&mut badges).map(launch).collect();
+        if index == 0 {
+            supervisor::serve(supervisor)?;
+        }
+        for (run, badge, launched) in started {
+            let end =
+                launched.and_then(|child| process::wait(child.process()).map_err(Failure::doing("wait")));
+            all_good &= report(run, end);
+            roster::wait_until_gone(badge);
+        }
     }
     Ok(all_good)
 }

@@ -5,6 +5,7 @@ use abi::percpu::ledger::{MOST_WINDOWS, Window};
 use userlib::ipc;
 use userlib::notification::Notification;
 use userlib::sync::Mutex;
+use userlib::thread;
 
 use crate::failure::Failure;
 
@@ -34,6 +35,20 @@ pub fn remove(bits: u64) {
             // Only this list has the handle, so it is valid.
             let _ = ipc::drop_capability(window);
         }
+    }
+}
+
+/// Waits until a program's window is forgotten: its memory is back then.
+pub fn wait_until_gone(badge: u64) {
+    let is_there = || {
+        WINDOWS
+            .lock()
+            .iter()
+            .flatten()
+            .any(|window| window.badge == badge)
+    };
+    while is_there() {
+        thread::yield_now();
     }
 }
 

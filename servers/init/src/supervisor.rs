@@ -86,6 +86,7 @@ impl Supervisor {
         let run = Run {
             argument: &argument,
             has_supervisor: false,
+            is_in_turn: false,
             ..*run
         };
         program::launch(&self.archive, self, &run, new_badge)

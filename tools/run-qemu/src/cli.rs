@@ -116,7 +116,8 @@ pub struct Options {
     #[arg(long)]
     gdb: bool,
 
-    /// Write what the program `bench` measured to this file, as JSON, with the compiler's name
+    /// Write what `bench` measured (the kernel, the per-CPU types, memory kept) to this file, as JSON, with the
+    /// compiler's name
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 

@@ -127,10 +127,12 @@ mod tests {
             memory: 5,
             expect: Expect::Fault,
             supervisor: true,
+            ..Terms::default()
         };
         let run = Run {
             name: "probe".into(),
             argument: Some("read 0x10: now".into()),
+            in_turn: true,
             terms,
         };
         let mut archive = Archive::default();
@@ -148,6 +150,7 @@ mod tests {
             memory_frames: 5,
             expect: boot_module::Expect::Fault,
             has_supervisor: true,
+            is_in_turn: true,
             argument: "read 0x10: now",
         };
         assert_eq!(read, [Ok(expected)]);

@@ -22,7 +22,7 @@ pub enum Expect {
 }
 
 /// What init gives a program, unless the table says otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Terms {
     /// Pages of per-CPU memory, in each unit.
@@ -33,6 +33,9 @@ pub struct Terms {
     pub expect: Expect,
     /// Whether it may start processes and end the percpu server.
     pub supervisor: bool,
+    /// Programs that run when it has ended, one after the other, as if they had been asked for. They bring nobody of
+    /// their own.
+    pub then: Vec<String>,
 }
 
 impl Default for Terms {
@@ -42,6 +45,7 @@ impl Default for Terms {
             memory: 2048,
             expect: Expect::Exit,
             supervisor: false,
+            then: Vec::new(),
         }
     }
 }
@@ -53,14 +57,34 @@ pub struct Run {
     pub name: String,
     /// What it is told.
     pub argument: Option<String>,
+    /// It starts when all before it have ended, not at once.
+    pub in_turn: bool,
     /// What it is given.
     pub terms: Terms,
 }
 
-/// The programs asked for as `NAME` or `NAME:ARG`.
+/// The programs asked for as `NAME` or `NAME:ARG`, and those that follow them.
 pub fn asked(workspace: &Workspace, words: &[String]) -> Result<Vec<Run>> {
-    let table = table(&workspace.root)?;
-    words.iter().map(|word| run(workspace, &table, word)).collect()
+    with_followers(workspace, &table(&workspace.root)?, words)
+}
+
+fn with_followers(
+    workspace: &Workspace,
+    table: &BTreeMap<String, Terms>,
+    words: &[String],
+) -> Result<Vec<Run>> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut followers = Vec::new();
+    for word in words {
+        let run = run(workspace, table, word)?;
+        followers.extend(run.terms.then.clone());
+        runs.push(run);
+    }
+    for follower in followers {
+        let run = run(workspace, table, &follower)?;
+        runs.push(Run { in_turn: true, ..run });
+    }
+    Ok(runs)
 }
 
 fn run(workspace: &Workspace, table: &BTreeMap<String, Terms>, word: &str) -> Result<Run> {
@@ -83,10 +107,11 @@ fn run(workspace: &Workspace, table: &BTreeMap<String, Terms>, word: &str) -> Re
             "the argument of `{name}` has a line break: the manifest has lines"
         )));
     }
-    let terms = table.get(name).copied().unwrap_or_default();
+    let terms = table.get(name).cloned().unwrap_or_default();
     Ok(Run {
         name: name.to_string(),
         argument,
+        in_turn: false,
         terms,
     })
 }
@@ -111,19 +136,21 @@ fn line(run: &Run) -> String {
         memory,
         expect,
         supervisor,
+        then: _,
     } = run.terms;
     let expect = match expect {
         Expect::Exit => "exit",
         Expect::Fault => "fault",
     };
     let supervisor = if supervisor { " supervisor=yes" } else { "" };
+    let in_turn = if run.in_turn { " in_turn=yes" } else { "" };
     let argument = run
         .argument
         .as_ref()
         .map(|argument| format!(" arg={argument}"))
         .unwrap_or_default();
     format!(
-        "run {} quota={quota} memory={memory} expect={expect}{supervisor}{argument}\n",
+        "run {} quota={quota} memory={memory} expect={expect}{supervisor}{in_turn}{argument}\n",
         run.name
     )
 }
@@ -159,6 +186,22 @@ mod tests {
     }
 
     #[test]
+    fn who_follows_runs_behind_all_that_was_asked_for() {
+        let table = toml::from_str("[counter]\nthen = [\"probe\"]\n[probe]\nthen = [\"counter\"]\n").unwrap();
+        let words = ["counter".into(), "counter:again".into()];
+        let runs = with_followers(&workspace(), &table, &words).unwrap();
+        assert_eq!(
+            manifest(&runs),
+            "run counter quota=64 memory=2048 expect=exit\n\
+             run counter quota=64 memory=2048 expect=exit arg=again\n\
+             run probe quota=64 memory=2048 expect=exit in_turn=yes\n\
+             run probe quota=64 memory=2048 expect=exit in_turn=yes\n"
+        );
+        let unknown = toml::from_str("[counter]\nthen = [\"prove\"]\n").unwrap();
+        assert!(with_followers(&workspace(), &unknown, &words).is_err());
+    }
+
+    #[test]
     fn an_unknown_program_is_refused_with_the_known_ones() {
         let refused = asked(&workspace(), &["cuonter".into()]).unwrap_err();
         assert_eq!(refused.status, crate::Status::Usage);
@@ -173,7 +216,9 @@ mod tests {
     #[test]
     fn the_table_names_only_programs_that_exist() {
         let workspace = Workspace::find().unwrap();
-        for name in table(&workspace.root).unwrap().keys() {
+        let table = table(&workspace.root).unwrap();
+        let followers = table.values().flat_map(|terms| &terms.then);
+        for name in table.keys().chain(followers) {
             assert!(
                 workspace.programs.contains_key(name),
                 "{FILE} names `{name}`, which is no program"

@@ -1,4 +1,4 @@
-//! What the program `bench` measured: read from its rows, kept with the compiler that built it.
+//! What the programs that `bench` stands for measured: read from its rows, kept with the compiler that built it.
 //!
 //! Instruction counts belong to a compiler, so numbers of different ones are never compared.
 
@@ -12,7 +12,7 @@ use crate::machine::Machine;
 use crate::status::{Failure, Result};
 use crate::transcript::Transcript;
 
-/// One measurement: instructions of a round.
+/// One measurement: instructions of a round, or bytes where the name says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Measurement {
     /// The one in the middle.
@@ -36,7 +36,7 @@ pub struct Results {
     pub cpu: String,
     /// Virtual CPUs.
     pub cpus: u32,
-    /// The guest found that its time stamp counter counts instructions.
+    /// The guest found that its time stamp counter counts instructions (rows in bytes do not depend on it).
     pub counted: bool,
     /// By name.
     pub measurements: BTreeMap<String, Measurement>,
@@ -51,10 +51,7 @@ impl Results {
             compiler: compiler.to_string(),
             cpu: machine.cpu.clone(),
             cpus: machine.cpus(),
-            counted: transcript
-                .lines
-                .iter()
-                .any(|line| line.trim() == "bench counted yes"),
+            counted: is_counted(&transcript.lines),
             measurements: rows.collect(),
         }
     }
@@ -65,6 +62,15 @@ impl Results {
         let written = text.and_then(|text| fs::write(file, text + "\n").map_err(|error| error.to_string()));
         written.map_err(|error| Failure::usage(format!("--json {}: {error}", file.display())))
     }
+}
+
+/// Every program that measures says whether it found that; all have to.
+fn is_counted(lines: &[String]) -> bool {
+    let mut words = lines
+        .iter()
+        .filter_map(|line| line.trim().strip_prefix("bench counted "));
+    let first = words.next();
+    first == Some("yes") && words.all(|word| word == "yes")
 }
 
 /// `bench NAME MEDIAN min MIN max MAX disturbed D rounds N`, and what may stand behind it.
@@ -87,6 +93,19 @@ fn row(line: &str) -> Option<(String, Measurement)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_who_measure_have_to_count() {
+        let counted =
+            |lines: &[&str]| is_counted(&lines.iter().map(|line| line.to_string()).collect::<Vec<_>>());
+        assert!(counted(&[
+            "bench counted yes",
+            "bench call 1",
+            "bench counted yes"
+        ]));
+        assert!(!counted(&["bench counted yes", "bench counted no"]));
+        assert!(!counted(&["bench call 1"]));
+    }
 
     #[test]
     fn a_row_is_read_whole_or_not_at_all() {

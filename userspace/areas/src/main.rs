@@ -13,6 +13,7 @@ use userlib::abi::PAGE_SIZE;
 use userlib::allocator::{AllocateError, Allocator, Area, Usage};
 use userlib::checks::Checks;
 use userlib::percpu::{self, PercpuError, Populate, Region};
+use userlib::rounds::Rounds;
 use userlib::sync::{Mutex, Once};
 use userlib::{entry, println, random::Random, start};
 
@@ -23,6 +24,9 @@ const AREAS: usize = 10_000;
 const ONE_OF: u64 = 10;
 /// Sizes are multiples of 8 up to this.
 const LARGEST: u64 = 1024;
+
+/// A row of the bench's: bytes, for 100 that are live.
+const KEPT: &str = "areas-kept-for-100-bytes";
 
 type Slots = [Option<Area<'static>>; AREAS];
 
@@ -66,8 +70,7 @@ fn main() -> Result<u64, AllocateError> {
     checks.equal("areas-are-whole", (is_left_whole, are_whole), (true, true));
     let went = full.populated_pages.saturating_sub(left.populated_pages);
     println!("empty pages: {went} given back, {} kept", left.kept_pages);
-    let (whole, part) = (kept / 100, kept % 100);
-    println!("bench: areas-kept-per-byte-live {whole}.{part:02} unit bytes");
+    Rounds::once(kept as u64).print(KEPT, "");
     Ok(checks.code())
 }
 

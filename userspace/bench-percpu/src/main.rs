@@ -1,18 +1,21 @@
-//! What the per-CPU types cost, in instructions: one line for each number.
+//! What the per-CPU types cost, in instructions: a row for each number, as in `bench`, which runs this program too.
 //!
 //! Under `--icount` the time stamp counter counts instructions, and the numbers are the same in every run and on
 //! every machine. Without it they are ticks, and mean little. Each operation stands in the code sixteen times between
-//! two readings, and then 32 times; the difference is what sixteen cost. An interrupt makes a reading longer, so the smallest of
-//! several is the right one.
+//! two readings, and then 32 times; the difference is what sixteen cost.
 #![no_std]
 #![no_main]
 
+mod anchors;
 #[expect(unsafe_code, reason = "RDTSC")]
 mod clock;
 mod objects;
 
 use userlib::abi::syscall::CpuMask;
 use userlib::allocator::AllocateError;
+use userlib::checks::Checks;
+use userlib::rounds::Rounds;
+use userlib::sync::{Mutex, Once};
 use userlib::{PerCpuCounter, PerCpuRef, entry, machine, percpu, println, thread};
 
 entry!(main);
@@ -29,18 +32,26 @@ static COUNTER: PerCpuCounter<DELTAS> = PerCpuCounter::with_batch(DELTAS, u32::M
 static FOLDING: PerCpuCounter<DELTAS> = PerCpuCounter::with_batch(DELTAS, 1);
 static USERS: PerCpuRef<WORDS> = PerCpuRef::over(WORDS);
 
-/// Prints one number.
-fn report(name: &str, instructions: u64) {
-    println!("bench: {name} {instructions} unit instructions");
+static IS_EXACT: Once<bool> = Once::new();
+static CHECKS: Mutex<Checks> = Mutex::new(Checks::new());
+
+/// Prints one row, and checks it if instructions are counted.
+fn report(name: &str, rounds: Rounds) {
+    rounds.print(name, anchors::of(name));
+    if *IS_EXACT.call_once(clock::is_exact) {
+        rounds.check(&mut CHECKS.lock(), name);
+    }
 }
 
 fn main() -> Result<u64, AllocateError> {
     thread::bind_self(&CpuMask::only(0))?;
+    let is_exact = *IS_EXACT.call_once(clock::is_exact);
+    println!("bench counted {}", if is_exact { "yes" } else { "no" });
     println!("cpus {}", machine::possible_cpus());
     cells();
     counts();
     objects::report()?;
-    Ok(0)
+    Ok(CHECKS.lock().code())
 }
 
 fn cells() {

@@ -4,14 +4,15 @@
 
 use core::arch::global_asm;
 
-use userlib::Refusal;
 use userlib::abi::{Call, Rights};
 use userlib::ipc::Endpoint;
 use userlib::process::{self, CODE_ADDRESS, Child};
 use userlib::thread::{self, Place};
+use userlib::{Refusal, machine};
 
-/// Frames for a page of code and its page tables.
+/// Frames for a page of code and its page tables; the window needs some for each CPU.
 const FRAMES: u64 = 32;
+const FRAMES_PER_CPU: u64 = 2;
 
 global_asm!(
     ".global bench_echo, bench_clock, bench_echo_fpu, bench_end",
@@ -114,7 +115,8 @@ impl Peer {
 }
 
 fn start_elsewhere(endpoint: Endpoint, code: Code) -> Result<(), Refusal> {
-    let child = Child::create(FRAMES, "bench-peer")?;
+    let frames = FRAMES + FRAMES_PER_CPU * machine::possible_cpus() as u64;
+    let child = Child::create(frames, "bench-peer")?;
     // SAFETY: the bytes between the two labels are this program's code.
     let bytes = unsafe { core::slice::from_raw_parts(code.start, code.bytes) };
     child.map_code(bytes)?;

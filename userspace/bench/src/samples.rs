@@ -1,15 +1,13 @@
 //! Many rounds of one measurement, and what is printed of them.
 
 use userlib::checks::Checks;
-use userlib::println;
+use userlib::rounds::Rounds;
 
 use crate::anchors;
 use crate::stopwatch;
 
 /// Measured rounds.
 const ROUNDS: usize = 4096;
-/// Instructions of a time slice under `--icount`: a millisecond. Each end of one disturbs a round.
-const SLICE: u64 = 1_000_000;
 
 /// What a reading of nothing costs, and whether the counter counts instructions.
 #[derive(Clone, Copy)]
@@ -67,27 +65,11 @@ impl Samples {
             *sample = u32::try_from(cost).unwrap_or(u32::MAX);
             total = total.saturating_add(whole);
         }
-        samples.sort_unstable();
-        let [min, median, max] = [0, rounds / 2, rounds - 1].map(|index| samples[index]);
         // A quotient's last digit hangs on a handful of instructions in the whole.
-        let near = u32::from(parts > 1);
-        let disturbed = samples
-            .iter()
-            .filter(|sample| sample.abs_diff(median) > near)
-            .count() as u64;
-        println!(
-            "bench {name} {median} min {min} max {max} disturbed {disturbed} rounds {rounds}{}",
-            anchors::of(name)
-        );
+        let rounds = Rounds::of(samples, u32::from(parts > 1), total);
+        rounds.print(name, anchors::of(name));
         if self.watch.is_exact {
-            // The rounds' own instructions, and a few around each; the first slice and the last are cut off.
-            let slices = (total + 64 * rounds as u64) / SLICE + 2;
-            let holds = median - min <= near && disturbed <= 2 * slices + 1;
-            checks.that(
-                name,
-                holds,
-                format_args!("{disturbed} of {rounds} rounds differ, {slices} slices"),
-            );
+            rounds.check(checks, name);
         }
     }
 }

@@ -42,6 +42,7 @@ pub mod process;
 pub mod random;
 pub mod reference;
 pub mod refusal;
+pub mod rounds;
 #[expect(unsafe_code, reason = "references into units")]
 pub mod shared;
 #[expect(unsafe_code, reason = "values in memory that was used before")]

@@ -1,6 +1,6 @@
 //! The manifest: one line for each program that is to run.
 //!
-//! `run NAME quota=<pages per unit> memory=<frames> expect=exit|fault [supervisor=yes] [arg=<rest of line>]`
+//! `run NAME quota=<pages per unit> memory=<frames> expect=exit|fault [supervisor=yes] [in_turn=yes] [arg=<rest of line>]`
 
 use core::fmt;
 
@@ -28,6 +28,8 @@ pub struct Run<'a> {
     pub expect: Expect,
     /// Whether it may start processes and end the percpu server.
     pub has_supervisor: bool,
+    /// Whether it starts when all before it have ended, not at once.
+    pub is_in_turn: bool,
     /// What it is told.
     pub argument: &'a str,
 }
@@ -88,7 +90,8 @@ impl<'a> Run<'a> {
         if name.is_empty() || name.len() > NAME_BYTES || name.contains('=') {
             return Err(ManifestError::BadName(name));
         }
-        let (mut quota, mut memory, mut expect, mut has_supervisor) = (None, None, None, false);
+        let (mut quota, mut memory, mut expect) = (None, None, None);
+        let (mut has_supervisor, mut is_in_turn) = (false, false);
         for term in words {
             let bad = ManifestError::BadTerm(term);
             let (key, value) = term.split_once('=').ok_or(bad)?;
@@ -97,6 +100,7 @@ impl<'a> Run<'a> {
                 ("quota", _) => quota = Some(number()?),
                 ("memory", _) => memory = Some(number()?),
                 ("supervisor", "yes") => has_supervisor = true,
+                ("in_turn", "yes") => is_in_turn = true,
                 ("expect", "exit") => expect = Some(Expect::Exit),
                 ("expect", "fault") => expect = Some(Expect::Fault),
                 _ => return Err(bad),
@@ -108,6 +112,7 @@ impl<'a> Run<'a> {
             memory_frames: memory.ok_or(ManifestError::Missing("memory"))?,
             expect: expect.ok_or(ManifestError::Missing("expect"))?,
             has_supervisor,
+            is_in_turn,
             argument,
         })
     }
@@ -125,7 +130,7 @@ mod tests {
     #[test]
     fn lines_are_read_in_order() {
         let text = b"run counter quota=64 memory=2048 expect=exit\n\n\
-            run probe quota=0 memory=9 expect=fault supervisor=yes arg=read 0x10 arg=now quota=1\n";
+            run probe quota=0 memory=9 expect=fault supervisor=yes in_turn=yes arg=read 0x10 arg=now quota=1\n";
         let runs: Vec<_> = runs(text).unwrap().map(Result::unwrap).collect();
         let counter = Run {
             name: "counter",
@@ -133,6 +138,7 @@ mod tests {
             memory_frames: 2048,
             expect: Expect::Exit,
             has_supervisor: false,
+            is_in_turn: false,
             argument: "",
         };
         let probe = Run {
@@ -141,6 +147,7 @@ mod tests {
             memory_frames: 9,
             expect: Expect::Fault,
             has_supervisor: true,
+            is_in_turn: true,
             argument: "read 0x10 arg=now quota=1",
         };
         assert_eq!(runs, [counter, probe]);
@@ -155,6 +162,7 @@ mod tests {
         assert_eq!(one("run x quota=-3"), Err(BadTerm("quota=-3")));
         assert_eq!(one("run x quta=3"), Err(BadTerm("quta=3")));
         assert_eq!(one("run x supervisor=no"), Err(BadTerm("supervisor=no")));
+        assert_eq!(one("run x in_turn=no"), Err(BadTerm("in_turn=no")));
         assert_eq!(one("run x expect=hope"), Err(BadTerm("expect=hope")));
         assert_eq!(one("run x memory=4 expect=exit"), Err(Missing("quota")));
         assert_eq!(one("run x quota=3 memory=4"), Err(Missing("expect")));
