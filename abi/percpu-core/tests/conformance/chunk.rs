@@ -129,11 +129,9 @@ fn run_random(chunk: &mut Chunk<'_>, row: &Value, shown: usize) -> Result<Value,
             let index = lcg.below(live.len() as u64) as usize;
             free(chunk, live.swap_remove(index))
         };
-        if index % 32 == 0 {
-            chunk
-                .verify()
-                .map_err(|damage| format!("operation {index}: {damage}"))?;
-        }
+        chunk
+            .verify()
+            .map_err(|damage| format!("operation {index}: {damage}"))?;
         peak = peak.max(live.len());
         too_low += u32::from((chunk.hints().contig as usize) < chunk.longest_free() / 4);
         hash.number(result);

@@ -128,11 +128,9 @@ impl Replay {
                 allocator.balance();
                 self.counts[4] += 1;
             }
-            if index % 8 == 0 {
-                allocator
-                    .verify()
-                    .map_err(|damage| format!("operation {index}: {damage}"))?;
-            }
+            allocator
+                .verify()
+                .map_err(|damage| format!("operation {index}: {damage}"))?;
         }
         Ok(())
     }
