@@ -189,7 +189,13 @@ impl<S: AsRef<[u64]> + AsMut<[u64]>> PageMap<S> {
                 return None;
             }
             match self.taken.last_one(range) {
-                Some(taken) => first = taken + 1,
+                // Where nothing is free nothing fits: a run of taken pages is one step, however long.
+                Some(taken) => {
+                    first = self.taken.first_zero(PageRange {
+                        first: taken + 1,
+                        count: self.pages - taken - 1,
+                    })?;
+                }
                 None => return Some(range),
             }
         }
