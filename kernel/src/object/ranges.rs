@@ -50,9 +50,8 @@ impl Ranges {
 
     /// Whether any of these pages is taken.
     pub fn overlaps(&self, first: u64, pages: u64) -> bool {
-        self.0
-            .iter()
-            .any(|range| range.part(first, first + pages).is_some())
+        let next = self.at_or_behind(first);
+        next.is_some_and(|range| range.first < first.saturating_add(pages))
     }
 
     /// Adds pages that are not taken.
@@ -79,7 +78,7 @@ impl Ranges {
 
     /// The first range that does not end before this page.
     pub fn at_or_behind(&self, page: u64) -> Option<&Range> {
-        self.0.iter().find(|range| range.end() > page)
+        self.0.get(self.0.partition_point(|range| range.end() <= page))
     }
 
     /// The range with this page.
@@ -90,13 +89,23 @@ impl Ranges {
     /// Takes what there is of these pages out, and gives it back.
     pub fn remove_any(&mut self, first: u64, pages: u64) -> Vec<Range> {
         let end = first.saturating_add(pages);
-        let parts = self.0.iter().filter_map(|range| range.part(first, end)).collect();
-        let rests = self
-            .0
-            .iter()
-            .flat_map(|range| [range.part(0, first), range.part(end, u64::MAX)]);
-        self.0 = rests.flatten().collect();
-        parts
+        let from = self.0.partition_point(|range| range.end() <= first);
+        let to = self.0.partition_point(|range| range.first < end);
+        if from >= to {
+            return Vec::new();
+        }
+        // What lies across a border stays in part.
+        let before = self.0[from].part(0, first);
+        let behind = self.0[to - 1].part(end, u64::MAX);
+        let rests = before.into_iter().chain(behind);
+        let mut removed: Vec<Range> = self.0.splice(from..to, rests).collect();
+        for range in &mut removed {
+            let is_inside = first <= range.first && range.end() <= end;
+            if let Some(part) = range.part(first, end).filter(|_| !is_inside) {
+                *range = part;
+            }
+        }
+        removed
     }
 
     /// All of them.
