@@ -148,8 +148,8 @@ calls! {
     MemoryMap = 33,
     /// `[process: MANAGE, address, pages]` → `[]`: `NotMapped` when any page of the range is not.
     MemoryUnmap = 34,
-    /// `[memory: READ]` → `[id, pages, kind, pages in windows]`: a number that no other memory object has or had,
-    /// its pages (of each CPU), a [`MemoryKind`].
+    /// `[memory: READ]` → `[id, pages, kind, pages in windows, clean pages]`: a number that no other memory object has
+    /// or had, its pages (of each CPU), a [`MemoryKind`]; clean are those that `WindowMap` need not clear.
     MemoryQuery = 35,
     /// `[window: MANAGE, memory: MANAGE, window page, memory page, pages, tag, note]` → `[]`: maps pages of
     /// per-CPU memory at the same place in all units, CPU c's frames in unit c, cleared; remembers the tag
@@ -188,6 +188,9 @@ calls! {
     /// `[process: MANAGE, calls, moment]` → `[]`: for tests: ends the process at its call with this number from now
     /// on (the next is 1), see [`Moment`]; 0 calls take it back. `BadArgument`.
     DebugEndAt = 58,
+    /// `[memory: MANAGE, first page, pages]` → `[pages cleared]`: clears pages of per-CPU memory that are in no
+    /// window, on all CPUs, as far as they are not clean, so that `WindowMap` need not. `PageInUse`, `BadArgument`.
+    MemoryClean = 64,
 }
 
 /// The badge of bits of a notification among messages; no capability is ever given it.

@@ -48,6 +48,7 @@ fn calls() {
         (Call::ConsoleWrite, 56),
         (Call::MachineExit, 57),
         (Call::DebugEndAt, 58),
+        (Call::MemoryClean, 64),
     ];
     let listed: Vec<(Call, u64)> = Call::ALL.iter().map(|call| (*call, *call as u64)).collect();
     assert_eq!(listed, golden);

@@ -70,6 +70,7 @@ fn answer(call: Call, caller: &Arc<Process>, words: &[u64; 9]) -> Answer {
         Call::MemoryCreate => memory::create(caller, words),
         Call::MemoryMap => memory::map(caller, words),
         Call::MemoryQuery => memory::query(caller, words),
+        Call::MemoryClean => memory::clean(caller, words),
         Call::MemoryUnmap => memory::unmap(caller, words),
         Call::WindowMap => window::map(caller, words),
         Call::WindowUnmap => window::unmap(caller, words),

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::Status;
@@ -17,8 +18,10 @@ use crate::refusal::{Refusal, require};
 use crate::sync::{Lock, rank};
 
 mod on_touch;
+mod pages;
 
 use on_touch::OnTouch;
+use pages::Pages;
 
 /// A memory object.
 pub struct Memory {
@@ -36,14 +39,14 @@ enum Frames {
     PerCpu {
         pages: u64,
         frames: Vec<PhysicalFrame>,
-        in_use: Lock<Vec<bool>, { rank::MEMORY }>,
+        states: Lock<Pages, { rank::MEMORY }>,
     },
     /// Per-CPU memory whose frames are taken, out of those that their nodes keep for it, when they are touched.
     OnTouch(Lock<OnTouch, { rank::MEMORY }>),
     /// A part of the first chunk, which is never freed.
     FirstChunk {
         part: first_chunk::Part,
-        in_use: Lock<Vec<bool>, { rank::MEMORY }>,
+        states: Lock<Pages, { rank::MEMORY }>,
     },
 }
 
@@ -74,10 +77,10 @@ impl Memory {
 
     /// A part of the first chunk.
     pub fn lend(part: first_chunk::Part) -> Memory {
-        let in_use = Lock::new(unused(part.pages));
+        let states = Lock::new(Pages::dirty(part.pages));
         Memory {
             id: next_id(),
-            frames: Frames::FirstChunk { part, in_use },
+            frames: Frames::FirstChunk { part, states },
             account: None,
         }
     }
@@ -133,7 +136,7 @@ impl Memory {
     }
 
     /// The words of `MemoryQuery`.
-    pub fn query(&self) -> [u64; 4] {
+    pub fn query(&self) -> [u64; 5] {
         let kind = match &self.frames {
             Frames::Plain(_) => MemoryKind::Plain,
             Frames::PerCpu { .. } => MemoryKind::PerCpu,
@@ -144,42 +147,67 @@ impl Memory {
             Frames::Plain(frames) => frames.len() as u64,
             _ => self.pages_per_cpu().unwrap_or(0),
         };
-        [self.id, pages, kind as u64, self.pages_in_use()]
+        let counts = self.with_states(|states| [states.used(), states.clean_count()]);
+        let [used, clean] = counts.unwrap_or([0, 0]);
+        [self.id, pages, kind as u64, used, clean]
     }
 
-    /// Pages that are in a window.
-    fn pages_in_use(&self) -> u64 {
-        self.with_in_use(|in_use| in_use.iter().filter(|used| **used).count() as u64)
-            .unwrap_or(0)
-    }
-
-    /// Takes pages for a window; refuses when one is in a window already.
+    /// Takes pages for a window, cleared; refuses when one is in a window already.
     pub fn take(&self, first: u64, pages: u64) -> Result<(), Refusal> {
+        let dirty = self.take_as_they_are(first, pages)?;
+        dirty.for_each(|page| self.clear(page));
+        Ok(())
+    }
+
+    /// The same, which leaves it to the caller to clear some of them.
+    fn take_as_they_are(&self, first: u64, pages: u64) -> Result<Range<usize>, Refusal> {
         let range = first as usize..(first + pages) as usize;
-        self.with_in_use(|in_use| {
-            let wanted = in_use.get_mut(range).ok_or(Status::BadArgument)?;
-            require(!wanted.contains(&true), Status::PageInUse)?;
-            wanted.fill(true);
-            Ok(())
-        })
-        .unwrap_or_else(|| Err(Status::BadArgument.into()))
+        self.with_states(|states| states.take(range))
+            .unwrap_or_else(|| Err(Status::BadArgument.into()))
+    }
+
+    /// Clears pages that are in no window, so that mapping them takes no time. How many were not clear.
+    pub fn clean(&self, first: u64, pages: u64) -> Result<u64, Refusal> {
+        let dirty = self.take_as_they_are(first, pages)?;
+        let count = dirty.len() as u64;
+        for page in dirty {
+            // Clearing many frames takes long, and others may wait for this CPU's acknowledgement.
+            mailbox::drain();
+            self.clear(page);
+        }
+        let range = first as usize..(first + pages) as usize;
+        self.with_states(|states| states.give_back(range, true));
+        Ok(count)
+    }
+
+    /// Clears every CPU's frame of a page, which the caller has taken.
+    fn clear(&self, page: usize) {
+        let frames = firmware::topology()
+            .cpus()
+            .filter_map(|cpu| self.frame_of(cpu, page as u64));
+        frames.for_each(PhysicalFrame::clear);
     }
 
     /// Gives pages back that no CPU can reach any more.
     pub fn give_back(&self, first: u64, pages: u64) {
-        if let Frames::OnTouch(memory) = &self.frames {
+        let is_on_touch = if let Frames::OnTouch(memory) = &self.frames {
             memory.lock().untouch(first, pages);
-        }
-        self.with_in_use(|in_use| in_use[first as usize..(first + pages) as usize].fill(false));
+            true
+        } else {
+            false
+        };
+        // Frames that are taken at a touch are cleared then.
+        let range = first as usize..(first + pages) as usize;
+        self.with_states(|states| states.give_back(range, is_on_touch));
     }
 
-    fn with_in_use<T>(&self, act: impl FnOnce(&mut [bool]) -> T) -> Option<T> {
+    fn with_states<T>(&self, act: impl FnOnce(&mut Pages) -> T) -> Option<T> {
         match &self.frames {
             Frames::Plain(_) => None,
-            Frames::PerCpu { in_use, .. } | Frames::FirstChunk { in_use, .. } => {
-                Some(act(&mut in_use.lock()))
+            Frames::PerCpu { states, .. } | Frames::FirstChunk { states, .. } => {
+                Some(act(&mut states.lock()))
             }
-            Frames::OnTouch(memory) => Some(act(&mut memory.lock().in_use)),
+            Frames::OnTouch(memory) => Some(act(&mut memory.lock().states)),
         }
     }
 }
@@ -195,14 +223,10 @@ fn make(count: u64, pages: u64, placement: Placement) -> Result<Frames, Refusal>
         Placement::PerCpu => Frames::PerCpu {
             pages,
             frames: allocate(count, pages, placement)?,
-            in_use: Lock::new(unused(pages)),
+            states: Lock::new(Pages::clean(pages)),
         },
         _ => Frames::Plain(allocate(count, pages, placement)?),
     })
-}
-
-fn unused(pages: u64) -> Vec<bool> {
-    alloc::vec![false; pages as usize]
 }
 
 fn allocate(count: u64, pages: u64, placement: Placement) -> Result<Vec<PhysicalFrame>, Refusal> {

@@ -126,7 +126,6 @@ impl Space {
             memory_first: piece.memory_page,
             tag,
         };
-        places(&range).for_each(|(_, frame)| frame.clear());
         if piece.memory.is_on_touch() {
             // A touch must not fail for want of a page table.
             inner.prepare(self.account(), addresses(&range).map(|(_, _, address)| address))?;

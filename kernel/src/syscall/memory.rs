@@ -46,6 +46,16 @@ pub fn query(caller: &Process, words: &[u64; 9]) -> Answer {
     Ok(Registers::of(&memory.query()))
 }
 
+/// `MemoryClean`: `[memory: MANAGE, first page, pages]`.
+pub fn clean(caller: &Process, words: &[u64; 9]) -> Answer {
+    let [memory, first, pages, ..] = *words;
+    let memory = caller.look_up(memory, Rights::MANAGE, Object::as_memory)?;
+    let available = memory.pages_per_cpu().ok_or(Status::BadArgument)?;
+    let end = first.checked_add(pages).ok_or(Status::BadArgument)?;
+    require(pages > 0 && end <= available, Status::BadArgument)?;
+    Ok(Registers::of(&[memory.clean(first, pages)?]))
+}
+
 /// `MemoryUnmap`: `[process: MANAGE, address, pages]`.
 pub fn unmap(caller: &Process, words: &[u64; 9]) -> Answer {
     let [process, address, pages, ..] = *words;

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use abi::Status;
 use percpu_core::CpuId;
 
+use super::pages::Pages;
 use crate::cpu;
 use crate::memory::frame::{self, PhysicalFrame};
 use crate::refusal::Refusal;
@@ -15,8 +16,8 @@ pub struct OnTouch {
     pub pages: u64,
     /// One row behind the other.
     pub frames: Vec<Option<PhysicalFrame>>,
-    /// Pages that are in a window.
-    pub in_use: Vec<bool>,
+    /// Which pages are in a window.
+    pub states: Pages,
 }
 
 impl OnTouch {
@@ -33,11 +34,11 @@ impl OnTouch {
             }
         }
         frames.resize(count as usize, None);
-        let in_use = alloc::vec![false; pages as usize];
+        let states = Pages::clean(pages);
         Ok(OnTouch {
             pages,
             frames,
-            in_use,
+            states,
         })
     }
 

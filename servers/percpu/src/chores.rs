@@ -1,0 +1,53 @@
+//! The server's first thread: does what is better done when no client waits.
+//!
+//! It asks the service for one chore at a time, and has it unlocked while it does that. Whoever else its CPU has to run
+//! comes first, between any two.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use percpu_service::Service;
+use userlib::notification::Notification;
+use userlib::sync::Once;
+use userlib::{Refusal, thread};
+
+use crate::mapper::KernelMapper;
+use crate::with_service;
+
+/// Wakes the thread up.
+static BELL: Once<Notification> = Once::new();
+/// Whether the bell was rung since the thread had last nothing to do.
+static IS_AWAKE: AtomicBool = AtomicBool::new(true);
+
+/// Makes the bell.
+pub fn make_bell() -> Result<Notification, Refusal> {
+    BELL.try_call_once(Notification::create).copied()
+}
+
+/// Wakes the thread up, if there is something to do and it sleeps.
+pub fn ring_if(is_due: bool) {
+    if is_due
+        && !IS_AWAKE.swap(true, Ordering::SeqCst)
+        && let Some(bell) = BELL.get()
+    {
+        // Without it, memory goes back later, and clients wait for pages to be cleared.
+        let _ = bell.signal(1);
+    }
+}
+
+/// Does chores, for ever; ends with the kernel's refusal as its code.
+pub fn run(bell: Notification, mut mapper: KernelMapper) -> u64 {
+    loop {
+        let mut goes_on = true;
+        while goes_on && let Some(chore) = with_service(Service::chore) {
+            let done = chore.act(&mut mapper);
+            goes_on = with_service(|service| service.settle(done));
+            thread::yield_now();
+        }
+        IS_AWAKE.store(false, Ordering::SeqCst);
+        // What came up before that has rung in vain.
+        ring_if(goes_on && with_service(|service| service.is_balance_due()));
+        if let Err(refusal) = bell.wait() {
+            return refusal.status as u64;
+        }
+    }
+}
