@@ -52,6 +52,8 @@ pub mod head {
     /// Most regions, and most memory objects of the pools, that there ever were at once.
     pub const MOST_REGIONS: usize = 26;
     pub const MOST_STOCKS: usize = 27;
+    /// Free pages of dynamic memory that need not be cleared when they are given out.
+    pub const DYNAMIC_CLEAN: usize = 28;
 }
 
 /// What a region's pages are.

@@ -1,29 +1,32 @@
 //! The percpu server: hands out per-CPU memory to programs. One thread on each CPU serves one endpoint.
 //!
-//! What it decides is in `percpu-service`; here are its threads, its heap and its kernel calls. The end of a client
-//! arrives where messages do, as a bit of a notification. When this server ends, init starts another one, which
+//! What it decides is in `percpu-service`; here are its threads, its heap and its kernel calls. The first thread does
+//! the chores, when there are some: see `chores`. A message that is no request is refused without the service, which is
+//! locked, so it keeps nobody waiting. The end of a client arrives where messages do, as a bit of a notification. When this server ends, init starts another one, which
 //! finds out from the kernel and the ledger who has what.
 #![no_std]
 #![no_main]
 
 extern crate alloc;
 
+mod chores;
 #[expect(unsafe_code, reason = "lends a static array to the allocator")]
 mod heap;
 mod mapper;
 mod shared;
 
-use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 use abi::percpu::ledger::{ROSTER_WORDS, roster};
-use percpu_service::{FirstChunk, Service};
-use userlib::ipc::Endpoint;
+use abi::percpu::{PercpuError, Request};
+use abi::{Handle, Message, Received};
+use percpu_service::{FirstChunk, Service, count_malformed};
+use userlib::ipc::{self, Endpoint};
 use userlib::memory::{Mapping, Memory};
 use userlib::notification::{self, Notification};
-use userlib::sync::Mutex;
+use userlib::sync::{Mutex, Once};
 use userlib::thread::{self, Place};
-use userlib::{Refusal, entry, machine, start};
+use userlib::{Refusal, entry, machine, process, start};
 
 use mapper::{KernelMapper, Ledger};
 
@@ -33,20 +36,31 @@ type PercpuService = Service<KernelMapper, Ledger>;
 
 /// The state. Requests are short and seldom, so threads of different CPUs share one lock.
 static SERVICE: Mutex<Option<PercpuService>> = Mutex::new(None);
+/// The ledger, also for those who have not locked the state: they only add to counters.
+static LEDGER: Once<Mapping> = Once::new();
 
 fn main() -> Result<u64, Refusal> {
     let endpoint = Endpoint(start::info().percpu);
-    *SERVICE.lock() = Some(make_service(endpoint)?);
-    let threads = machine::online().map(|cpu| thread::spawn(Place::Cpu(cpu), move || serve(endpoint)));
-    let mut code = 0;
-    for thread in threads.collect::<Vec<_>>() {
-        code |= thread?.join()?;
+    let deaths = Notification::create()?;
+    let mapper = || KernelMapper::new(deaths, start::info().handover.pool);
+    let ledger = LEDGER.try_call_once(map_ledger)?;
+    let bell = chores::make_bell()?;
+    deaths.bind(endpoint)?;
+    *SERVICE.lock() = Some(make_service(mapper(), Ledger(ledger)));
+    for cpu in machine::online() {
+        // It serves as long as this process lives: nobody joins it.
+        let _serving = thread::spawn(Place::Cpu(cpu), move || serve(endpoint))?;
     }
-    Ok(code)
+    Ok(chores::run(bell, mapper()))
+}
+
+fn map_ledger() -> Result<Mapping, Refusal> {
+    let memory = Memory::received(start::info().handover.ledger)?;
+    Mapping::new(memory.expect("the ledger is ordinary memory"))
 }
 
 /// The service, with the clients that a server before this one had.
-fn make_service(endpoint: Endpoint) -> Result<PercpuService, Refusal> {
+fn make_service(mapper: KernelMapper, ledger: Ledger) -> PercpuService {
     let handover = start::info().handover;
     let chunk = FirstChunk {
         reserved: handover.reserved,
@@ -56,42 +70,68 @@ fn make_service(endpoint: Endpoint) -> Result<PercpuService, Refusal> {
         possible_cpus: handover.possible_cpus,
         stride: handover.stride,
     };
-    let memory = Memory::received(handover.ledger)?.expect("the ledger is ordinary memory");
-    let mapping = Mapping::new(memory)?;
     let mut words = [0; ROSTER_WORDS];
-    for (to, word) in words.iter_mut().zip(mapping.words()) {
+    for (to, word) in words.iter_mut().zip(ledger.0.words()) {
         *to = word.load(Ordering::Acquire);
     }
-    let deaths = Notification::create()?;
-    deaths.bind(endpoint)?;
-    let mapper = KernelMapper::new(deaths, handover.pool);
-    let service = Service::new(chunk, mapper, Ledger(mapping));
+    let service = Service::new(chunk, mapper, ledger);
     let mut service = service.expect("the heap holds the first chunk's page maps");
     let recovered = service.recover(roster(&words));
     recovered.expect("what a server before this one held has room in this one");
-    Ok(service)
+    service
 }
 
-/// Receives and answers, for ever; ends with the kernel's refusal as its code.
+/// Receives and answers, for ever; ends the server with the kernel's refusal as its code.
 fn serve(endpoint: Endpoint) -> u64 {
     let mut received = endpoint.receive();
     loop {
         let message = match received {
             Ok(message) => message,
-            Err(refusal) => return refusal.status as u64,
+            Err(refusal) => process::exit(refusal.status as u64),
         };
         received = match notification::bits(&message) {
             Some(slots) => {
-                with_service(|service| service.bury(slots));
+                chores::ring_if(with_service(|service| {
+                    service.bury(slots);
+                    service.is_balance_due()
+                }));
                 endpoint.receive()
             }
-            None => {
-                let answer = shared::answer(&message);
-                let answer = answer.unwrap_or_else(|| with_service(|service| service.answer(&message)));
-                endpoint.reply_receive(&answer)
-            }
+            None => endpoint.reply_receive(&answer(&message)),
         };
     }
+}
+
+fn answer(Received { badge, message }: &Received) -> Message {
+    let (badge, capability) = (*badge, message.capability);
+    let numbered = match Request::decode(message) {
+        Ok(numbered) => numbered,
+        Err(refusal) => return refuse(refusal, capability),
+    };
+    match numbered.request {
+        Request::Batch { entries } => shared::batch(badge, entries, capability),
+        Request::Map => shared::map(badge, capability),
+        _ => {
+            let (answer, is_due) = with_service(|service| {
+                let answer = service.answer_request(badge, &numbered, capability);
+                (answer, numbered.request.is_change() && service.is_balance_due())
+            });
+            chores::ring_if(is_due);
+            answer
+        }
+    }
+}
+
+/// Refuses what is no request.
+fn refuse(refusal: PercpuError, capability: Handle) -> Message {
+    if !capability.is_none() {
+        // It came with the message, so it is valid.
+        let _ = ipc::drop_capability(capability);
+    }
+    if let Some(ledger) = LEDGER.get() {
+        count_malformed(&mut Ledger(ledger));
+    }
+    refusal.encode()
 }
 
 fn with_service<T>(act: impl FnOnce(&mut PercpuService) -> T) -> T {

@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering;
 
 use abi::syscall::{MAX_WINDOW_LIST, MemoryKind, Placement};
 use abi::{Call, Handle, Registers, Status};
-use percpu_service::{Found, KernelRefusal, Mapped, Mapper, MemoryInfo, Piece, Words};
+use percpu_service::{Found, KernelRefusal, Mapped, Mapper, MemoryInfo, Piece, Run, Words};
 use userlib::memory::Mapping;
 use userlib::notification::Notification;
 use userlib::syscall::ask;
@@ -101,6 +101,11 @@ impl Mapper for KernelMapper {
         Ok(Handle(results.0[0]))
     }
 
+    fn clean(&mut self, run: Run) -> Result<(), KernelRefusal> {
+        let (first, pages) = (run.range.first as u64, run.range.count as u64);
+        call(Call::MemoryClean, &[run.memory.0, first, pages]).map(drop)
+    }
+
     fn on_death(&mut self, window: Handle, bit: u64) -> Result<(), KernelRefusal> {
         self.deaths.on_death(window, bit).map_err(as_kernel_refusal)
     }
@@ -131,9 +136,9 @@ fn as_kernel_refusal(Refusal { status, words }: Refusal) -> KernelRefusal {
     KernelRefusal { status, number }
 }
 
-/// The ledger, mapped.
-#[derive(Debug)]
-pub struct Ledger(pub Mapping);
+/// The ledger, mapped for as long as this process lives.
+#[derive(Clone, Copy, Debug)]
+pub struct Ledger(pub &'static Mapping);
 
 impl Words for Ledger {
     fn read(&self, at: usize) -> u64 {
@@ -143,5 +148,9 @@ impl Words for Ledger {
     /// The end of this process is no CPU's end: what was stored before it is there for the next server.
     fn write(&mut self, at: usize, word: u64) {
         self.0.words()[at].store(word, Ordering::Release);
+    }
+
+    fn add(&mut self, at: usize, more: u64) {
+        self.0.words()[at].fetch_add(more, Ordering::AcqRel);
     }
 }

@@ -5,34 +5,39 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::percpu::batch::{ANSWER_WORD, ANSWERED, ENTRY_WORDS, MOST_ENTRIES, TO_DO};
-use abi::percpu::{PercpuError, Request, batch, map};
+use abi::percpu::{PercpuError, batch, map};
 use abi::{Handle, Message, PAGE_SIZE, Received};
 use percpu_service::Sheet;
 use userlib::memory::{Mapping, Memory};
 use userlib::{ipc, machine};
 
-use crate::with_service;
+use crate::{chores, with_service};
 
 /// Most pages of the memory of a batch.
 const BATCH_PAGES: u64 = MOST_ENTRIES * ENTRY_WORDS as u64 * 8 / PAGE_SIZE;
 
-/// The answer, if the message is a request of this kind.
-pub fn answer(received: &Received) -> Option<Message> {
-    let Received { badge, message } = received;
-    let done = match Request::decode(message).ok()?.request {
-        Request::Batch { entries } => with_memory(*badge, message.capability, BATCH_PAGES, |mapping| {
-            batch(*badge, entries, mapping.words())
-        }),
-        Request::Map => with_memory(*badge, message.capability, map::MOST_PAGES, |mapping| {
-            let mut sheet = Page(mapping.words());
-            with_service(|service| service.map_to(*badge, &mut sheet))
-        }),
-        _ => return None,
-    };
-    Some(match done {
+/// Answers `Batch`.
+pub fn batch(badge: u64, entries: u64, capability: Handle) -> Message {
+    let done = with_memory(badge, capability, BATCH_PAGES, |mapping| {
+        answer_entries(badge, entries, mapping.words())
+    });
+    chores::ring_if(with_service(|service| service.is_balance_due()));
+    message(done)
+}
+
+/// Answers `Map`.
+pub fn map(badge: u64, capability: Handle) -> Message {
+    message(with_memory(badge, capability, map::MOST_PAGES, |mapping| {
+        let mut sheet = Page(mapping.words());
+        with_service(|service| service.map_to(badge, &mut sheet))
+    }))
+}
+
+fn message(done: Result<[u64; 2], PercpuError>) -> Message {
+    match done {
         Ok([first, second]) => Message::new(0, [first, second, 0, 0, 0, 0]),
         Err(refusal) => with_service(|service| service.refuse(refusal)),
-    })
+    }
 }
 
 /// Maps the memory for `act`. The capability is given up in any case.
@@ -63,7 +68,7 @@ fn with_memory(
 }
 
 /// One request after the other, each with the service to itself: others come in between.
-fn batch(badge: u64, entries: u64, words: &[AtomicU64]) -> Result<[u64; 2], PercpuError> {
+fn answer_entries(badge: u64, entries: u64, words: &[AtomicU64]) -> Result<[u64; 2], PercpuError> {
     let room = (words.len() / ENTRY_WORDS) as u64;
     if entries > room {
         return Err(PercpuError::BadBuffer(BATCH_PAGES));

@@ -21,6 +21,8 @@ pub trait Words {
     fn read(&self, at: usize) -> u64;
     /// Changes one, before anything that comes later.
     fn write(&mut self, at: usize, word: u64);
+    /// Adds to one, also while others do.
+    fn add(&mut self, at: usize, more: u64);
 }
 
 const PAGE_WORDS: usize = 512;
@@ -51,6 +53,13 @@ pub enum Counter {
     Largest = 9,
     MostRegions = 10,
     MostStocks = 11,
+}
+
+/// Counts a message that was no request. The words may be in use by a service meanwhile.
+pub fn count_malformed(words: &mut impl Words) {
+    for counter in [Counter::Refused, Counter::Malformed] {
+        words.add(COUNTERS + counter as usize, 1);
+    }
 }
 
 /// How far a record is.
@@ -151,7 +160,7 @@ impl<W: Words> Ledger<W> {
 
     /// One more.
     pub fn count(&mut self, counter: Counter) {
-        self.set_counter(counter, self.counter(counter).wrapping_add(1));
+        self.0.add(COUNTERS + counter as usize, 1);
     }
 
     /// A slot's client.

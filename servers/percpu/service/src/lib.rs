@@ -26,6 +26,7 @@ mod shelf;
 mod stock;
 
 pub use clients::MOST_CLIENTS;
-pub use ledger::{MOST_REGIONS, Words};
+pub use ledger::{MOST_REGIONS, Words, count_malformed};
 pub use mapper::{Found, KernelRefusal, Mapped, Mapper, MemoryInfo, Piece};
-pub use service::{FirstChunk, STATIC_TAG, Service, Sheet};
+pub use service::{Chore, Done, FirstChunk, STATIC_TAG, Service, Sheet};
+pub use stock::Run;

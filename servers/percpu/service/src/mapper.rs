@@ -4,6 +4,8 @@ use abi::percpu::PercpuError;
 use abi::syscall::MemoryKind;
 use abi::{Handle, Status};
 
+use crate::stock::Run;
+
 /// Pages of per-CPU memory at pages of a window, in all units alike.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Piece {
@@ -100,6 +102,9 @@ pub trait Mapper {
 
     /// New per-CPU memory with so many pages for each possible CPU; the frames are taken now, or kept for touches.
     fn create(&mut self, pages: u64, is_on_touch: bool) -> Result<Handle, KernelRefusal>;
+
+    /// Clears pages that are in no window, so that mapping them takes no time.
+    fn clean(&mut self, run: Run) -> Result<(), KernelRefusal>;
 
     /// Lets the server have this bit when the window's process has ended and its memory is back.
     fn on_death(&mut self, window: Handle, bit: u64) -> Result<(), KernelRefusal>;

@@ -36,6 +36,10 @@ pub struct Pools {
     pub on_touch: Shelf,
     /// Most pages of both that were in use at once.
     pub most_used: usize,
+    /// Nothing is kept ready until somebody wants pages again.
+    pub is_at_rest: bool,
+    /// The kernel had nothing to keep ready, and nothing has come back since.
+    pub is_refused: bool,
 }
 
 impl Pools {
@@ -46,6 +50,8 @@ impl Pools {
             dynamic: Shelf::populated(dynamic, largest)?,
             on_touch: Shelf::on_touch(largest),
             most_used: 0,
+            is_at_rest: true,
+            is_refused: false,
         })
     }
 
@@ -55,7 +61,23 @@ impl Pools {
     }
 
     /// Takes so many pages: reserved ones in a row, others in as few rows as there are, or in new rows. All or none.
+    /// What is kept ready for others is no reason for a refusal.
     pub fn take(
+        &mut self,
+        pool: Pool,
+        count: usize,
+        in_new_rows: bool,
+        mapper: &mut impl Mapper,
+    ) -> Result<Vec<Run>, PercpuError> {
+        match self.try_take(pool, count, in_new_rows, mapper) {
+            Err(PercpuError::NodeExhausted(_)) if self.drain(mapper) > 0 => {
+                self.try_take(pool, count, in_new_rows, mapper)
+            }
+            other => other,
+        }
+    }
+
+    fn try_take(
         &mut self,
         pool: Pool,
         count: usize,
@@ -72,11 +94,14 @@ impl Pools {
         };
         match taken {
             Ok(()) => {
+                if pool == Pool::Dynamic {
+                    self.is_at_rest = self.is_refused;
+                }
                 self.most_used = self.most_used.max(self.used());
                 Ok(runs)
             }
             Err(refusal) => {
-                runs.into_iter().for_each(|run| self.give_back(run, mapper));
+                runs.into_iter().for_each(|run| self.give_back(run));
                 Err(refusal)
             }
         }
@@ -107,16 +132,9 @@ impl Pools {
         pages: usize,
     ) -> Result<(), PercpuError> {
         match kind {
-            syscall::MemoryKind::PerCpu => self.dynamic.add(memory, pages),
-            syscall::MemoryKind::PerCpuOnTouch => self.on_touch.add(memory, pages),
+            syscall::MemoryKind::PerCpu => self.dynamic.add(memory, pages, false),
+            syscall::MemoryKind::PerCpuOnTouch => self.on_touch.add(memory, pages, false),
             _ => Err(PercpuError::Kernel(abi::Status::WrongKind as u64)),
-        }
-    }
-
-    /// Takes pages back that [`Pools::take_at`] took.
-    pub fn put_back(&mut self, run: Run) {
-        if let Some(stock) = self.stock_mut(run.memory) {
-            stock.give_back(run.range);
         }
     }
 
@@ -128,17 +146,31 @@ impl Pools {
         dynamic.or_else(|| self.on_touch.stock_mut(memory))
     }
 
-    /// Takes pages back, and gives memory back to the kernel that is not used at all.
-    pub fn give_back(&mut self, run: Run, mapper: &mut impl Mapper) {
-        if run.memory == self.reserved.memory() {
-            return self.reserved.give_back(run.range);
-        }
-        let taken = self.dynamic.give_back(run, mapper) || self.on_touch.give_back(run, mapper);
-        assert!(taken, "pages that come back are of a stock");
+    /// Takes pages back, which somebody had in a window or could have had.
+    ///
+    /// # Panics
+    /// When no stock has them.
+    pub fn give_back(&mut self, run: Run) {
+        self.is_refused = false;
+        let stock = self.stock_mut(run.memory);
+        stock
+            .expect("pages that come back are of a stock")
+            .give_back(run.range);
+    }
+
+    /// Takes pages back that were given out to be cleared.
+    ///
+    /// # Panics
+    /// When no stock has them.
+    pub fn give_cleared_back(&mut self, run: Run, is_clean: bool) {
+        let stock = self.stock_mut(run.memory);
+        let stock = stock.expect("a stock stays as long as pages of it are cleared");
+        stock.give_cleared_back(run.range, is_clean);
     }
 
     /// Gives everything back to the kernel that is not used. How many pages.
     pub fn drain(&mut self, mapper: &mut impl Mapper) -> usize {
-        self.dynamic.trim(0, mapper) + self.on_touch.trim(0, mapper)
+        self.is_refused = false;
+        self.dynamic.drain(mapper) + self.on_touch.drain(mapper)
     }
 }

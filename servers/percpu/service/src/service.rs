@@ -12,6 +12,7 @@ use crate::stock::Stock;
 
 mod attach;
 mod back;
+mod balance;
 mod bury;
 mod change;
 mod check;
@@ -19,6 +20,7 @@ mod grant;
 mod map;
 mod recover;
 
+pub use balance::{Chore, Done};
 pub use map::Sheet;
 
 /// The tag of a client's static part in its window; a region's is its id.
@@ -58,8 +60,8 @@ impl<M: Mapper, W: Words> Service<M, W> {
     /// # Errors
     /// [`PercpuError::ServerFull`] when the first chunk is too large for the server's own memory.
     pub fn new(chunk: FirstChunk, mapper: M, words: W) -> Result<Service<M, W>, PercpuError> {
-        let reserved = Stock::new(chunk.reserved, chunk.reserved_pages as usize)?;
-        let dynamic = Stock::new(chunk.dynamic, chunk.dynamic_pages as usize)?;
+        let reserved = Stock::new(chunk.reserved, chunk.reserved_pages as usize, false)?;
+        let dynamic = Stock::new(chunk.dynamic, chunk.dynamic_pages as usize, false)?;
         Ok(Service {
             mapper,
             pools: Pools::new(reserved, dynamic, chunk.possible_cpus)?,
@@ -74,16 +76,23 @@ impl<M: Mapper, W: Words> Service<M, W> {
     /// can fill the server's table.
     pub fn answer(&mut self, received: &Received) -> Message {
         let Received { badge, message } = received;
-        let request = Request::decode(message);
-        match request.and_then(|request| self.serve(*badge, &request, message.capability)) {
-            Ok(answer) => answer,
-            Err(refusal) => {
-                if !message.capability.is_none() {
-                    self.mapper.drop(message.capability);
-                }
-                self.refuse(refusal)
-            }
+        match Request::decode(message) {
+            Ok(request) => self.answer_request(*badge, &request, message.capability),
+            Err(refusal) => self.refuse_with(refusal, message.capability),
         }
+    }
+
+    /// Answers a message that has been decoded.
+    pub fn answer_request(&mut self, badge: u64, request: &Numbered, capability: Handle) -> Message {
+        let answer = self.serve(badge, request, capability);
+        answer.unwrap_or_else(|refusal| self.refuse_with(refusal, capability))
+    }
+
+    fn refuse_with(&mut self, refusal: PercpuError, capability: Handle) -> Message {
+        if !capability.is_none() {
+            self.mapper.drop(capability);
+        }
+        self.refuse(refusal)
     }
 
     /// Whether there is a client with this badge, or it is init's.
@@ -166,6 +175,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
             }
             _ => {
                 let pages = self.pools.drain(&mut self.mapper) as u64;
+                self.pools.is_at_rest = true;
                 Ok(Message::new(0, [pages, 0, 0, 0, 0, 0]))
             }
         }

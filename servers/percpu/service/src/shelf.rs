@@ -1,4 +1,5 @@
-//! A shelf: stocks of one kind of memory, made when pages are wanted, and given back when they are not used.
+//! A shelf: stocks of one kind of memory, made when pages are wanted. What is kept ready of them, and what goes back,
+//! is decided when nobody waits: see `balance`.
 
 use alloc::vec::Vec;
 
@@ -10,7 +11,7 @@ use crate::room::room;
 use crate::stock::{Run, Stock};
 
 /// Pages per unit by which a shelf grows at least, as long as the kernel has them: each growth costs a handle.
-const GROWTH: usize = 16;
+pub const GROWTH: usize = 16;
 /// Most memory objects of a shelf: they and the windows have to fit into a capability table.
 const MOST_STOCKS: usize = 128;
 
@@ -20,11 +21,9 @@ pub struct Shelf {
     stocks: Vec<Stock>,
     /// So many at the front are never given back.
     lasting: usize,
-    /// So many that are not used are kept ready.
-    ready: usize,
     is_on_touch: bool,
     /// Largest number of pages of one memory object.
-    largest: usize,
+    pub largest: usize,
 }
 
 impl Shelf {
@@ -36,7 +35,6 @@ impl Shelf {
         Ok(Shelf {
             stocks,
             lasting: 1,
-            ready: 1,
             is_on_touch: false,
             largest,
         })
@@ -47,7 +45,6 @@ impl Shelf {
         Shelf {
             stocks: Vec::new(),
             lasting: 0,
-            ready: 0,
             is_on_touch: true,
             largest,
         }
@@ -56,6 +53,24 @@ impl Shelf {
     /// Pages in all.
     pub fn total(&self) -> usize {
         self.stocks.iter().map(Stock::total).sum()
+    }
+
+    /// Pages that are not given out.
+    pub fn free(&self) -> usize {
+        self.stocks.iter().map(Stock::free).sum()
+    }
+
+    /// Of these: those that are clean.
+    pub fn clean(&self) -> usize {
+        self.stocks.iter().map(Stock::clean).sum()
+    }
+
+    /// Of these: those that have to be cleared. None of those that are populated on touch: they are cleared then.
+    pub fn dirty(&self) -> usize {
+        match self.is_on_touch {
+            true => 0,
+            false => self.stocks.iter().map(Stock::dirty).sum(),
+        }
     }
 
     /// Pages that are given out.
@@ -137,16 +152,16 @@ impl Shelf {
                 (memory, needed)
             }
         };
-        self.add(memory, count).inspect_err(|_| mapper.drop(memory))
+        self.add(memory, count, true).inspect_err(|_| mapper.drop(memory))
     }
 
     /// Adds a stock of all pages of a memory object.
-    pub fn add(&mut self, memory: Handle, count: usize) -> Result<(), PercpuError> {
+    pub fn add(&mut self, memory: Handle, count: usize, is_new: bool) -> Result<(), PercpuError> {
         if self.stocks.len() == MOST_STOCKS {
             return Err(PercpuError::ServerFull(MOST_STOCKS as u64));
         }
         room(&mut self.stocks, 1, MOST_STOCKS)?;
-        self.stocks.push(Stock::new(memory, count)?);
+        self.stocks.push(Stock::new(memory, count, is_new)?);
         Ok(())
     }
 
@@ -155,33 +170,34 @@ impl Shelf {
         self.stocks.iter_mut().find(|stock| stock.memory() == memory)
     }
 
-    /// Takes pages back, if they are of a stock here. Of stocks that are not used at all, some are kept ready.
-    pub fn give_back(&mut self, run: Run, mapper: &mut impl Mapper) -> bool {
-        let Some(stock) = self.stock_mut(run.memory) else {
-            return false;
-        };
-        stock.give_back(run.range);
-        self.trim(self.ready, mapper);
-        true
+    /// Takes dirty pages in a row, at most so many.
+    pub fn take_dirty(&mut self, most: usize) -> Option<Run> {
+        self.stocks.iter_mut().find_map(|stock| stock.take_dirty(most))
     }
 
-    /// Gives stocks back to the kernel that are not used, but for so many. How many pages.
-    pub fn trim(&mut self, ready: usize, mapper: &mut impl Mapper) -> usize {
-        let is_unused = |stock: &Stock| stock.used() == 0;
-        let unused = |shelf: &Shelf| {
-            shelf.stocks[shelf.lasting..]
-                .iter()
-                .filter(|stock| is_unused(stock))
-                .count()
-        };
+    /// Takes the memory of the last stock that is not used at all out of the shelf, and says how many pages that are. One with
+    /// more than `most` pages stays.
+    pub fn take_unused(&mut self, most: usize) -> Option<(Handle, usize)> {
+        let lasting = &self.stocks[self.lasting..];
+        let at = lasting
+            .iter()
+            .rposition(|stock| stock.is_unused() && stock.total() <= most)?;
+        let stock = self.stocks.remove(self.lasting + at);
+        Some((stock.memory(), stock.total()))
+    }
+
+    /// Whether [`Shelf::take_unused`] would find any.
+    pub fn has_unused(&self, most: usize) -> bool {
+        let mut stocks = self.stocks[self.lasting..].iter();
+        stocks.any(|stock| stock.is_unused() && stock.total() <= most)
+    }
+
+    /// Gives stocks back to the kernel that are not used. How many pages.
+    pub fn drain(&mut self, mapper: &mut impl Mapper) -> usize {
         let mut pages = 0;
-        while unused(self) > ready {
-            let Some(at) = self.stocks[self.lasting..].iter().rposition(is_unused) else {
-                break;
-            };
-            let stock = self.stocks.remove(self.lasting + at);
-            pages += stock.total();
-            mapper.drop(stock.memory());
+        while let Some((memory, count)) = self.take_unused(usize::MAX) {
+            pages += count;
+            mapper.drop(memory);
         }
         pages
     }

@@ -45,7 +45,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
             Ok(pieces) if pieces.len() <= MOST_PIECES => Ok(Some(pieces)),
             other => {
                 for run in runs {
-                    self.pools.give_back(run, &mut self.mapper);
+                    self.pools.give_back(run);
                 }
                 other.map(|_| None)
             }
@@ -70,7 +70,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
     /// Takes pages back that are in no window.
     pub(super) fn give_pieces_back(&mut self, pieces: &[Piece]) {
         for piece in pieces {
-            self.pools.give_back(piece.run(), &mut self.mapper);
+            self.pools.give_back(piece.run());
         }
     }
 }

@@ -15,7 +15,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
             self.forget(slot);
             self.mapper.drop(client.window);
             for piece in client.into_pieces() {
-                self.pools.give_back(piece.run(), &mut self.mapper);
+                self.pools.give_back(piece.run());
             }
         }
     }

@@ -92,6 +92,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
             (head::LARGEST, counter(Counter::Largest)),
             (head::MOST_REGIONS, counter(Counter::MostRegions)),
             (head::MOST_STOCKS, counter(Counter::MostStocks)),
+            (head::DYNAMIC_CLEAN, pools.dynamic.clean() as u64),
         ];
         words.into_iter().for_each(|(at, word)| sheet.write(at, word));
     }

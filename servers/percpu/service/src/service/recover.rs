@@ -92,7 +92,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
         if !is_alive || self.mapper.on_death(window, 1 << slot).is_err() {
             client
                 .into_pieces()
-                .for_each(|piece| self.pools.put_back(piece.run()));
+                .for_each(|piece| self.pools.give_back(piece.run()));
             return Ok(false);
         }
         self.ledger.set_client_state(slot, State::Live);

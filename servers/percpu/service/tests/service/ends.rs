@@ -8,7 +8,7 @@ use crate::sheet::map;
 use crate::world::World;
 
 fn script() -> Vec<(usize, Step)> {
-    use Step::{Create, Depopulate, Destroy, Drain, Kill, Reserve};
+    use Step::{Chore, Create, Depopulate, Destroy, Drain, Kill, Reserve};
     vec![
         (0, Reserve(2)),
         (0, Create(5, Populate::All)),
@@ -20,8 +20,13 @@ fn script() -> Vec<(usize, Step)> {
         (0, Depopulate(1, 0, 4)),
         (1, Create(9, Populate::All)),
         (0, Step::Populate(1, 0, 5)),
+        (0, Chore),
         (1, Destroy(0)),
+        (0, Chore),
         (0, Kill),
+        (0, Chore),
+        (0, Chore),
+        (0, Chore),
         (0, Create(2, Populate::All)),
         (1, Destroy(0)),
         (0, Drain),

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use abi::percpu::ledger::PAGES;
 use abi::syscall::{MAX_WINDOW_LIST, MemoryKind};
 use abi::{Handle, PAGE_SIZE, Status};
-use percpu_service::{Found, KernelRefusal, Mapped, Mapper, MemoryInfo, Piece, Words};
+use percpu_service::{Found, KernelRefusal, Mapped, Mapper, MemoryInfo, Piece, Run, Words};
 
 pub const RESERVED: Handle = Handle(100);
 pub const DYNAMIC: Handle = Handle(101);
@@ -58,6 +58,8 @@ pub struct Kernel {
     /// The bits for the ends of processes, by their windows.
     pub notices: BTreeMap<u64, u64>,
     ledger: Vec<u64>,
+    /// Pages that somebody had since they were cleared.
+    pub dirty: BTreeSet<Page>,
 }
 
 impl Kernel {
@@ -103,6 +105,7 @@ impl Kernel {
         {
             let (pages, _) = self.state.memories.remove(&id).expect("it is one of them");
             self.state.free_pages += pages;
+            self.dirty.retain(|(memory, _)| *memory != id);
         }
     }
 
@@ -126,6 +129,7 @@ impl Kernel {
         assert!(at > 0, "no header page");
         let used = self.state.mapped.values().any(|(used, _)| *used == (id, page));
         assert!(!used, "no page is mapped twice: {:?}", (id, page));
+        self.dirty.insert((id, page));
         let before = self.state.mapped.insert((window, at), ((id, page), tag));
         assert_eq!(before, None, "no page of a window is mapped over");
     }
@@ -288,6 +292,19 @@ impl Mapper for Shared {
         })
     }
 
+    fn clean(&mut self, run: Run) -> Result<(), KernelRefusal> {
+        self.call(|kernel| {
+            let id = kernel.handles[&run.memory.0];
+            for page in run.range.first..run.range.first + run.range.count {
+                let page = (id, page as u64);
+                let used = kernel.state.mapped.values().any(|(used, _)| *used == page);
+                assert!(!used, "no page is cleared that somebody has");
+                kernel.dirty.remove(&page);
+            }
+            Ok(())
+        })
+    }
+
     fn on_death(&mut self, window: Handle, bit: u64) -> Result<(), KernelRefusal> {
         self.call(|kernel| {
             *kernel.notices.entry(window.0).or_default() |= bit;
@@ -327,5 +344,9 @@ impl Words for Shared {
 
     fn write(&mut self, at: usize, word: u64) {
         self.0.borrow_mut().ledger[at] = word;
+    }
+
+    fn add(&mut self, at: usize, more: u64) {
+        self.0.borrow_mut().ledger[at] += more;
     }
 }

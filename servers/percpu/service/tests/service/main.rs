@@ -1,5 +1,6 @@
 //! The percpu server's decisions, over a model of the kernel.
 
+mod balance;
 mod ends;
 mod kernel;
 mod pages;

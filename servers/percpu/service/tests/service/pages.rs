@@ -129,6 +129,8 @@ fn on_touch_pages_are_paid_at_the_grant_and_have_memory_of_their_own() {
     );
     assert_eq!(world.state().free_pages, 14, "it was taken from the same memory");
     assert!(world.ask(2, Request::Destroy { region }).is_ok());
+    assert_eq!(world.state().free_pages, 14, "nobody waits for it to go back");
+    world.balance();
     assert_eq!(world.state().free_pages, 20, "nothing of it is kept ready");
 }
 

@@ -22,6 +22,8 @@ pub enum Step {
     Garbage(u64, [u64; 6]),
     Quota(u64),
     Drain,
+    /// Half of one of the server's own chores.
+    Chore,
     Kill,
 }
 
@@ -46,6 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(label, words)| Step::Garbage(label, words)),
         1 => (0..30u64).prop_map(Step::Quota),
         1 => Just(Step::Drain),
+        4 => Just(Step::Chore),
         1 => Just(Step::Kill),
     ]
 }
@@ -154,6 +157,12 @@ impl Run {
             (Step::Drain, _) => {
                 prop_assert!(self.world.ask(1, Request::Drain).is_ok());
                 self.settle();
+                return Ok(());
+            }
+            (Step::Chore, _) => {
+                self.world.half_chore();
+                self.settle();
+                prop_assert_eq!(self.world.state().mapped, before.0.mapped);
                 return Ok(());
             }
             (Step::Kill, _) => return self.kill(which),

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use abi::percpu::ledger::Window;
 use abi::percpu::{INIT_BADGE, PercpuError, Request};
 use abi::{Handle, Message, Received};
-use percpu_service::{FirstChunk, Service};
+use percpu_service::{Done, FirstChunk, Service};
 
 use crate::kernel::{DYNAMIC, End, Ended, Kernel, RESERVED, STRIDE, Shared, State};
 
@@ -24,6 +24,8 @@ pub struct World {
     pub next_ends: Vec<End>,
     /// How often the server was started again.
     pub restarts: u64,
+    /// A chore that is done and not yet recorded.
+    pending: Option<Done>,
 }
 
 impl World {
@@ -63,6 +65,7 @@ impl World {
             alive: Vec::new(),
             next_ends: Vec::new(),
             restarts: 0,
+            pending: None,
         }
     }
 
@@ -70,6 +73,7 @@ impl World {
     pub fn restart(&mut self) {
         loop {
             self.kernel.0.borrow_mut().end_server();
+            self.pending = None;
             self.restarts += 1;
             if !self.next_ends.is_empty() {
                 let end = self.next_ends.remove(0);
@@ -149,7 +153,36 @@ impl World {
         self.send(badge, request.numbered(number))
     }
 
+    /// Half of a chore: it is done, or what was done is recorded. False when there is nothing to do.
+    pub fn half_chore(&mut self) -> bool {
+        let mut kernel = self.kernel.clone();
+        match self.pending.take() {
+            Some(done) => self.again(|service| {
+                service.settle(done);
+                true
+            }),
+            None => {
+                let done = self.again(|service| service.chore().map(|chore| chore.act(&mut kernel)));
+                self.pending = done;
+                done.is_some()
+            }
+        }
+    }
+
+    /// Everything that can be done. How many chores.
+    pub fn balance(&mut self) -> usize {
+        let mut halves = 0;
+        while self.half_chore() {
+            halves += 1;
+            assert!(halves < 1000, "there is an end to the chores");
+        }
+        halves / 2
+    }
+
     pub fn drain(&mut self) -> u64 {
+        if self.pending.is_some() {
+            self.half_chore();
+        }
         self.ask(INIT_BADGE, Request::Drain).expect("init may drain")[0]
     }
 
