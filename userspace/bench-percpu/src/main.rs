@@ -10,6 +10,8 @@ mod anchors;
 #[expect(unsafe_code, reason = "RDTSC")]
 mod clock;
 mod objects;
+#[expect(unsafe_code, reason = "RDTSC")]
+mod regions;
 
 use userlib::abi::syscall::CpuMask;
 use userlib::allocator::AllocateError;
@@ -51,6 +53,10 @@ fn main() -> Result<u64, AllocateError> {
     cells();
     counts();
     objects::report()?;
+    if let Err(error) = regions::report() {
+        println!("bench-percpu: {error}");
+        return Ok(1);
+    }
     Ok(CHECKS.lock().code())
 }
 
