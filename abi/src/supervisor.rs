@@ -27,6 +27,8 @@ pub enum Request {
     Drain,
     /// → `{}`: the percpu server ends now.
     EndServer,
+    /// → `{frames, frames}` that init's account and that of the pools have used.
+    Frames,
 }
 
 /// The requests' numbers.
@@ -39,6 +41,7 @@ pub mod number {
     pub const SET_QUOTA: u64 = 5;
     pub const DRAIN: u64 = 6;
     pub const END_SERVER: u64 = 7;
+    pub const FRAMES: u64 = 16;
 }
 
 impl Request {
@@ -57,6 +60,7 @@ impl Request {
             Request::SetQuota(pages) => Message::new(number::SET_QUOTA, [pages, 0, 0, 0, 0, 0]),
             Request::Drain => Message::new(number::DRAIN, [0; MESSAGE_WORDS]),
             Request::EndServer => Message::new(number::END_SERVER, [0; MESSAGE_WORDS]),
+            Request::Frames => Message::new(number::FRAMES, [0; MESSAGE_WORDS]),
         }
     }
 
@@ -72,6 +76,7 @@ impl Request {
             number::SET_QUOTA => Request::SetQuota(a),
             number::DRAIN => Request::Drain,
             number::END_SERVER => Request::EndServer,
+            number::FRAMES => Request::Frames,
             _ => return None,
         };
         (request.encode() == *message).then_some(request)

@@ -120,6 +120,7 @@ fn supervisor_requests() {
         (SetQuota(1), 5, [1, 0, 0, 0, 0, 0]),
         (Drain, 6, [0; 6]),
         (EndServer, 7, [0; 6]),
+        (Frames, 16, [0; 6]),
     ];
     for (request, label, words) in golden {
         let message = Message::new(label, words);

@@ -45,6 +45,8 @@ pub struct Keeper {
 
 /// The process that is the server now.
 static PROCESS: Mutex<Handle> = Mutex::new(Handle::NONE);
+/// The account that pays for the pools.
+static POOL: Mutex<Handle> = Mutex::new(Handle::NONE);
 /// When the next one ends, for tests.
 static NEXT_END: Mutex<Option<(u64, Moment)>> = Mutex::new(None);
 
@@ -54,6 +56,7 @@ impl Keeper {
         let own = process::stats(process::own()).map_err(Failure::doing("count frames"))?;
         let frames = (own.frame_limit - own.frames_used) / 2;
         let pool = Child::create(frames, "percpu-pool").map_err(Failure::doing("make the pools' account"))?;
+        *POOL.lock() = pool.process();
         let endpoint = Endpoint::create().map_err(Failure::doing("make an endpoint"))?;
         let privileged = process::grant(process::own(), endpoint.0, Rights::SEND, INIT_BADGE);
         let privileged = Endpoint(privileged.map_err(Failure::doing("badge an endpoint"))?);
@@ -147,6 +150,15 @@ pub fn arm(calls: u64, moment: Moment) -> Result<(), Failure> {
 /// Lets the server that comes next end at a kernel call of its.
 pub fn arm_next(calls: u64, moment: Moment) {
     *NEXT_END.lock() = Some((calls, moment));
+}
+
+/// Frames that init's account and that of the pools have used.
+pub fn frames() -> Result<[u64; 2], Failure> {
+    let used = |process| {
+        let stats = process::stats(process).map_err(Failure::doing("count frames"));
+        stats.map(|stats| stats.frames_used)
+    };
+    Ok([used(process::own())?, used(*POOL.lock())?])
 }
 
 /// Ends the server.

@@ -71,6 +71,10 @@ impl Supervisor {
             }
             Request::Drain => return self.ask_server(&PercpuRequest::Drain).map(done),
             Request::EndServer => server::end()?,
+            Request::Frames => {
+                let [own, pools] = server::frames()?;
+                return Ok(Message::new(0, [own, pools, 0, 0, 0, 0]));
+            }
         }
         Ok(done(0))
     }

@@ -48,6 +48,14 @@ pub fn end_server() -> Result<(), Refusal> {
     ask(Request::EndServer).map(drop)
 }
 
+/// Frames that init's account and that of the pools have used.
+///
+/// # Errors
+/// The kernel's refusal, or init's.
+pub fn frames() -> Result<[u64; 2], Refusal> {
+    ask(Request::Frames).map(|answer| [answer.words[0], answer.words[1]])
+}
+
 /// How often the percpu server was started again.
 ///
 /// # Errors
