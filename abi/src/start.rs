@@ -34,6 +34,10 @@ pub struct StartInfo {
     pub percpu: Handle,
     /// init's endpoint for programs that start others, badged for this program.
     pub supervisor: Handle,
+    /// The interrupt of its device.
+    pub interrupt: Handle,
+    /// The I/O ports of its device.
+    pub ports: Handle,
     /// Pages per unit that the percpu server will give this program at most.
     pub quota_pages: u64,
     /// Bytes of the program's name.
@@ -90,7 +94,7 @@ impl StartInfo {
     pub fn encode(&self) -> [u64; START_WORDS] {
         let h = &self.handover;
         let mut words = [0; START_WORDS];
-        words[..21].copy_from_slice(&[
+        words[..23].copy_from_slice(&[
             MAGIC,
             u64::from(ABI_VERSION),
             self.process.0,
@@ -112,6 +116,8 @@ impl StartInfo {
             self.supervisor.0,
             h.pool.0,
             h.ledger.0,
+            self.interrupt.0,
+            self.ports.0,
         ]);
         words
     }
@@ -149,6 +155,8 @@ impl StartInfo {
             console: Handle(words[3]),
             percpu: Handle(words[4]),
             supervisor: Handle(words[18]),
+            interrupt: Handle(words[21]),
+            ports: Handle(words[22]),
             quota_pages: words[5],
             name_bytes: words[6],
             argument_bytes: words[7],

@@ -181,6 +181,21 @@ calls! {
     CapabilityGrant = 48,
     /// `[capability]` → `[]`.
     CapabilityDrop = 49,
+    /// `[machine: MANAGE, interrupt]` → `[interrupt]` with all rights: claims an interrupt of a device, an ISA one below
+    /// 16, else a line of the I/O APICs. `BadArgument` without such a line, `InUse`.
+    InterruptCreate = 72,
+    /// `[interrupt: MANAGE, notification: SEND, bits]` → `[]`: from now on it arrives on the caller's CPU and sets these
+    /// bits. `BadArgument` without bits.
+    InterruptBind = 73,
+    /// `[interrupt: MANAGE]` → `[]`: the device is silent, the interrupt may come again. One by edge needs none.
+    InterruptAcknowledge = 74,
+    /// `[machine: MANAGE, first, count]` → `[ports]` with all rights: I/O ports. `BadArgument` for none, or beyond 65,536.
+    PortsCreate = 75,
+    /// `[ports: READ, port, width]` → `[value]`: reads 1, 2 or 4 bytes. `BadArgument` for others, or ports that are not
+    /// among them.
+    PortRead = 76,
+    /// `[ports: WRITE, port, width, value]` → `[]`: writes them. `BadArgument`, also for a value that is too large.
+    PortWrite = 77,
     /// `[console: WRITE, address, bytes]` → `[]`: at most [`MAX_CONSOLE_BYTES`], printed in one piece.
     ConsoleWrite = 56,
     /// `[machine: MANAGE, verdict]`: ends the run: 0 all checks done, 1 a check failed.

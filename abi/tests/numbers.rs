@@ -45,6 +45,12 @@ fn calls() {
         (Call::WindowPopulated, 47),
         (Call::CapabilityGrant, 48),
         (Call::CapabilityDrop, 49),
+        (Call::InterruptCreate, 72),
+        (Call::InterruptBind, 73),
+        (Call::InterruptAcknowledge, 74),
+        (Call::PortsCreate, 75),
+        (Call::PortRead, 76),
+        (Call::PortWrite, 77),
         (Call::ConsoleWrite, 56),
         (Call::MachineExit, 57),
         (Call::DebugEndAt, 58),
@@ -78,6 +84,7 @@ fn statuses() {
         (Status::NotOnline, 18),
         (Status::HeapExhausted, 19),
         (Status::Bound, 20),
+        (Status::InUse, 37),
         (Status::EndpointsExhausted, 24),
     ];
     let listed: Vec<(Status, u64)> = Status::ALL
@@ -190,11 +197,11 @@ fn start_page() {
     assert_eq!((start::START_WORDS, start::NAME_OFFSET), (24, 192));
     assert_eq!((start::NAME_BYTES, start::ARGUMENT_OFFSET), (32, 224));
     assert_eq!(start::ARGUMENT_BYTES, 1024);
-    let words: [u64; 19] = core::array::from_fn(|index| index as u64 + 2);
+    let words: [u64; 21] = core::array::from_fn(|index| index as u64 + 2);
     let mut page = [0; start::START_WORDS];
     page[0] = 0x6e6f_696c_6573;
     page[1] = 2;
-    page[2..21].copy_from_slice(&words);
+    page[2..23].copy_from_slice(&words);
     let info = start::StartInfo::decode(&page).unwrap();
     let h = info.handover;
     let fields = [
@@ -217,6 +224,8 @@ fn start_page() {
         info.supervisor.0,
         h.pool.0,
         h.ledger.0,
+        info.interrupt.0,
+        info.ports.0,
     ];
     assert_eq!(fields, words);
 }

@@ -175,7 +175,7 @@ proptest! {
     }
 
     #[test]
-    fn the_start_page_comes_back(words in prop::array::uniform17(word()), name in 0..=32u64, argument in 0..=1024u64) {
+    fn the_start_page_comes_back(words in prop::array::uniform19(word()), name in 0..=32u64, argument in 0..=1024u64) {
         let w = |index: usize| words[index];
         let handover = Handover {
             machine: Handle(w(0)), reserved: Handle(w(1)), reserved_pages: w(2), dynamic: Handle(w(3)),
@@ -184,7 +184,7 @@ proptest! {
         };
         let info = StartInfo {
             process: Handle(w(10)), console: Handle(w(11)), percpu: Handle(w(12)), quota_pages: w(13),
-            supervisor: Handle(w(16)),
+            supervisor: Handle(w(16)), interrupt: Handle(w(17)), ports: Handle(w(18)),
             name_bytes: name, argument_bytes: argument, handover,
         };
         prop_assert_eq!(StartInfo::decode(&info.encode()), Ok(info));

@@ -14,7 +14,7 @@ use percpu_core::CpuId;
 use crate::cpu::{self, apic, entry};
 use crate::ipc::requests;
 use crate::memory::kernel_map;
-use crate::object::{Parked, Running};
+use crate::object::{Parked, Running, interrupt};
 use crate::refusal::Answer;
 use crate::sync::{Lock, check_none_is_held, rank};
 use crate::{fault, mailbox, per_cpu, syscall};
@@ -56,6 +56,7 @@ pub fn on_user_interrupt(current: Running, vector: u64) {
             go_on(current);
         }
         _ => {
+            arrive(vector);
             spaces::release_ended();
             requests::serve();
             go_on(current);
@@ -73,8 +74,16 @@ fn on_first_fpu_use(mut current: Running) {
 
 /// An interrupt while this CPU idles: being awake is all that a wake-up asks for.
 pub fn on_kernel_interrupt(vector: u64) {
-    if vector == apic::FLUSH_VECTOR {
-        mailbox::drain();
+    match vector {
+        apic::FLUSH_VECTOR => mailbox::drain(),
+        _ => arrive(vector),
+    }
+}
+
+/// An interrupt of a device, if it is one.
+fn arrive(vector: u64) {
+    if let Some(line) = apic::lines::of_vector(vector) {
+        interrupt::arrive(line);
     }
 }
 

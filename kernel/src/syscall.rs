@@ -3,6 +3,7 @@
 //! Calls that can stop or end the running thread get its token; the others only answer.
 
 mod capability;
+mod device;
 mod memory;
 mod notification;
 mod process;
@@ -82,6 +83,12 @@ fn answer(call: Call, caller: &Arc<Process>, words: &[u64; 9]) -> Answer {
         Call::WindowPopulated => window::populated(caller, words),
         Call::CapabilityGrant => capability::grant(caller, words),
         Call::CapabilityDrop => capability::drop(caller, words),
+        Call::InterruptCreate => device::interrupt_create(caller, words),
+        Call::InterruptBind => device::interrupt_bind(caller, words),
+        Call::InterruptAcknowledge => device::interrupt_acknowledge(caller, words),
+        Call::PortsCreate => device::ports_create(caller, words),
+        Call::PortRead => device::port_read(caller, words),
+        Call::PortWrite => device::port_write(caller, words),
         Call::ConsoleWrite => console_write(caller, words),
         Call::DebugEndAt => process::debug_end_at(caller, words),
         Call::MachineExit => machine_exit(caller, words),

@@ -8,6 +8,7 @@ mod boots;
 mod builders;
 mod code;
 mod counter;
+mod device;
 mod endings;
 mod firmware;
 mod first_chunk;
@@ -58,6 +59,7 @@ fn main() {
         protection::trials(),
         isolation::trials(),
         probes::trials(),
+        device::trials(),
         userlib::trials(),
         service::trials(),
     ];

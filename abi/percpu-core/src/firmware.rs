@@ -14,7 +14,7 @@ mod root;
 mod slit;
 mod srat;
 
-pub use madt::{Madt, MadtEntry, Processors};
+pub use madt::{IoApicEntry, Line, Madt, MadtEntry, Processors};
 pub use root::{Memory, RootKind, RootTable, Rsdp, signature, whole_table};
 pub use slit::Slit;
 pub use srat::{Affinities, Srat, SratEntry};

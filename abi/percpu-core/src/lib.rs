@@ -26,7 +26,9 @@ pub use chunk::{
     FreeRule, Hints, MAX_AREA_ALIGN, MAX_AREA_SIZE, MAX_CHUNK_PAGES, MIN_AREA_SIZE, NeedError, NoFit,
     PinnedPage, PopulateError, Reach, Slots, UnitPart, size_to_slot,
 };
-pub use firmware::{Affinities, Madt, MadtEntry, Processors, RootKind, Slit, Srat, SratEntry, TableError};
+pub use firmware::{
+    Affinities, IoApicEntry, Line, Madt, MadtEntry, Processors, RootKind, Slit, Srat, SratEntry, TableError,
+};
 pub use id::{ApicId, CpuId, MAX_CPUS, MAX_NODES, NodeId, PAGE_SIZE, ProximityDomain, UnitOffset};
 pub use page_map::{PageMap, PageMapError, PageNeed, PageRange, page_map_words};
 pub use topology::{ApicMode, Complaint, FirmwareTables, MAX_MEMORY_RANGES, MemoryRange, Topology};

@@ -8,16 +8,18 @@ mod spoil;
 use core::slice;
 
 use bootloader_api::BootInfo;
-use percpu_core::{FirmwareTables, Madt, Topology};
+use percpu_core::{FirmwareTables, Line, Madt, Topology};
 
 use super::options::{Builder, options};
 use crate::cpu::{apic, node};
 use crate::log;
+use crate::memory::kernel_map::LARGE_PAGE;
 use crate::memory::{MAPPED_AT_BOOT, physical_pointer};
 use crate::sync::Once;
 
 static TOPOLOGY: Once<Topology> = Once::new();
 static HAS_8259: Once<bool> = Once::new();
+static MADT: Once<Option<Madt<'static>>> = Once::new();
 
 /// Reads CPUs, nodes and distances. Whatever firmware says, the result is usable.
 pub fn read(info: &BootInfo) -> &'static Topology {
@@ -30,6 +32,7 @@ pub fn read(info: &BootInfo) -> &'static Topology {
         });
     let (mode, boot_cpu) = apic::choose();
     check_local_apic(&tables);
+    MADT.call_once(|| tables.madt.and_then(|bytes| Madt::new(bytes).ok()));
     HAS_8259.call_once(|| {
         tables
             .madt
@@ -63,6 +66,13 @@ pub fn local_apic_address() -> u64 {
     apic::access().page()
 }
 
+/// Whether an APIC has its registers in this page of 2 MiB.
+pub fn has_device(large_page: u64) -> bool {
+    let is_there = |address: u64| address / LARGE_PAGE == large_page;
+    let others = madt().into_iter().flat_map(|madt| madt.io_apics()).flatten();
+    is_there(local_apic_address()) || { others }.any(|entry| is_there(entry.address))
+}
+
 /// The CPU knows where its APIC is; a MADT that says something else is worth a word.
 fn check_local_apic(tables: &FirmwareTables<'_>) {
     let told = tables.madt.and_then(|bytes| Madt::new(bytes).ok());
@@ -75,6 +85,16 @@ fn check_local_apic(tables: &FirmwareTables<'_>) {
         }
         _ => {}
     }
+}
+
+/// The table of CPUs and interrupts, if there is a sound one.
+pub fn madt() -> Option<Madt<'static>> {
+    *MADT.get()?
+}
+
+/// The line of an interrupt.
+pub fn line_of(interrupt: u32) -> Option<Line> {
+    madt()?.line_of(interrupt).ok()
 }
 
 /// Whether there are 8259s that have to be silenced; so if firmware says nothing.

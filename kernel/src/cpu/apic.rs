@@ -4,6 +4,7 @@
 //! offset in the page of xAPIC mode; `access` knows both modes. Each CPU sees its own registers.
 
 mod access;
+pub mod lines;
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -61,11 +62,13 @@ pub fn initialize() {
             mask_legacy_interrupts();
         }
         SLICE.store(measure_slice(), Ordering::Relaxed);
+        lines::initialize(firmware::madt());
     }
 }
 
 /// Tells the APIC that the handler of `vector` is done.
 pub fn end_of_interrupt(vector: u64) {
+    lines::on_arrival(vector);
     if vector != SPURIOUS_VECTOR {
         write(EOI, 0);
     }

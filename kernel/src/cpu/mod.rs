@@ -17,6 +17,8 @@ pub mod frame;
 #[expect(unsafe_code, reason = "writes the GS and FS bases")]
 pub mod gs;
 pub mod node;
+#[expect(unsafe_code, reason = "reads and writes I/O ports")]
+pub mod ports;
 #[expect(unsafe_code, reason = "assembly at every border between user and kernel mode")]
 mod stubs;
 #[expect(unsafe_code, reason = "loads GDT, TSS and IDT")]

@@ -21,7 +21,7 @@ pub const PER_CPU_AREA: u64 = 0xffff_ff00_0000_0000;
 /// Its size.
 pub const PER_CPU_AREA_SIZE: u64 = 1 << 39;
 
-const LARGE_PAGE: u64 = 2 << 20;
+pub const LARGE_PAGE: u64 = 2 << 20;
 /// The physical map reaches at least here: local and I/O APICs lie below.
 const AT_LEAST: u64 = 4 << 30;
 
@@ -53,8 +53,9 @@ pub fn image() -> Range<u64> {
     (&raw const __kernel_start) as u64..(&raw const __kernel_end) as u64
 }
 
-/// Builds the page table and switches to it. Runs once, on the boot page table.
-pub fn initialize(memory: &Memory, local_apic: u64) {
+/// Builds the page table and switches to it. Runs once, on the boot page table. `devices` tells whether a page of 2 MiB, by
+/// its number, has registers of devices that the kernel uses: it is not cached.
+pub fn initialize(memory: &Memory, devices: impl Fn(u64) -> bool) {
     if cpu::features::detect().nx {
         // SAFETY: the CPU has the bit; entries of the boot page table have it set only if it is on already.
         unsafe { Efer::update(|efer| efer.insert(EferFlags::NO_EXECUTE_ENABLE)) };
@@ -63,7 +64,7 @@ pub fn initialize(memory: &Memory, local_apic: u64) {
     let root = new_table();
     // SAFETY: 1. the frame is fresh and zero: an empty table.
     let pml4 = unsafe { Table::at(root.address()) };
-    map_physical(pml4, memory.end().max(AT_LEAST), local_apic);
+    map_physical(pml4, memory.end().max(AT_LEAST), devices);
     map_image(pml4);
     ROOT.store(root.address(), Ordering::Relaxed);
     cpu::load_page_table(root.address());
@@ -112,10 +113,10 @@ fn each_below(at: Table, level: u32, visit: &mut dyn FnMut(PhysicalFrame)) {
     }
 }
 
-fn map_physical(pml4: Table, end: u64, local_apic: u64) {
+fn map_physical(pml4: Table, end: u64, has_device: impl Fn(u64) -> bool) {
     for physical in (0..end).step_by(LARGE_PAGE as usize) {
         let address = PHYSICAL_OFFSET + physical;
-        let cache = match local_apic & !(LARGE_PAGE - 1) == physical {
+        let cache = match has_device(physical / LARGE_PAGE) {
             true => UNCACHED | WRITE_THROUGH,
             false => 0,
         };

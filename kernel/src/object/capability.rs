@@ -12,6 +12,7 @@ use abi::{Handle, Rights, Status};
 
 pub use fast::{FAST_SLOTS, FastSlot, FastTable};
 
+use super::interrupt::{Interrupt, Ports};
 use super::{Endpoint, Memory, Notification, Process, Thread};
 use crate::refusal::Refusal;
 
@@ -33,6 +34,10 @@ pub enum Object {
     Memory(Arc<Memory>),
     /// The window of this process.
     Window(Arc<Process>),
+    /// An interrupt of a device.
+    Interrupt(Arc<Interrupt>),
+    /// Some I/O ports.
+    Ports(Ports),
     /// The console.
     Console,
     /// The machine.
@@ -111,6 +116,24 @@ impl Object {
     pub fn as_window(&self) -> Option<&Arc<Process>> {
         if let Object::Window(process) = self {
             Some(process)
+        } else {
+            None
+        }
+    }
+
+    /// The interrupt, if it is one.
+    pub fn as_interrupt(&self) -> Option<&Arc<Interrupt>> {
+        if let Object::Interrupt(interrupt) = self {
+            Some(interrupt)
+        } else {
+            None
+        }
+    }
+
+    /// The I/O ports, if it is some.
+    pub fn as_ports(&self) -> Option<&Ports> {
+        if let Object::Ports(ports) = self {
+            Some(ports)
         } else {
             None
         }

@@ -10,6 +10,7 @@ pub mod capability;
 pub mod contents;
 pub mod ending;
 pub mod endpoint;
+pub mod interrupt;
 pub mod memory;
 pub mod notification;
 pub mod process;

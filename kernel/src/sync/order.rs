@@ -42,32 +42,36 @@ ranks! {
     MEMORY = 4 "memory object",
     /// Who wants to know of an end.
     NOTICES = 5 "list of notices",
+    /// Whom an interrupt is told to.
+    INTERRUPT = 6 "interrupt",
     /// Bits, and who waits for them.
-    NOTIFICATION = 6 "notification",
+    NOTIFICATION = 7 "notification",
     /// Callers that wait.
-    ENDPOINT = 7 "endpoint",
+    ENDPOINT = 8 "endpoint",
     /// An end, and who waits for it.
-    ENDING = 8 "ending",
+    ENDING = 9 "ending",
     /// Where a thread may run.
-    AFFINITY = 9 "affinity",
+    AFFINITY = 10 "affinity",
     /// Calls handed to a CPU.
-    REQUESTS = 10 "queue of requests",
+    REQUESTS = 11 "queue of requests",
     /// Threads that are ready.
-    RUN_QUEUE = 11 "run queue",
+    RUN_QUEUE = 12 "run queue",
     /// Tables that are let go.
-    BURIAL = 12 "tables to let go",
+    BURIAL = 13 "tables to let go",
     /// What a process pays.
-    ACCOUNT = 13 "account",
+    ACCOUNT = 14 "account",
     /// The kernel's part of the first chunk.
-    WORDS = 14 "per-CPU words",
+    WORDS = 15 "per-CPU words",
     /// The allocator.
-    HEAP = 15 "heap",
+    HEAP = 16 "heap",
     /// Free frames of a node.
-    FRAMES = 16 "frame pool",
+    FRAMES = 17 "frame pool",
     /// Where the heap lies.
-    PIECES = 17 "pieces of the heap",
+    PIECES = 18 "pieces of the heap",
+    /// Registers of I/O APICs.
+    LINES = 19 "lines of interrupts",
     /// The serial line.
-    CONSOLE = 18 "console",
+    CONSOLE = 20 "console",
 }
 
 /// Whoever has this holds a lock of this rank.

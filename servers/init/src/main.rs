@@ -8,6 +8,7 @@
 #![no_main]
 
 mod child;
+mod driver;
 mod failure;
 mod keeper;
 mod program;

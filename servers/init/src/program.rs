@@ -12,8 +12,8 @@ use userlib::{percpu, println, start};
 
 use crate::child::{self, Texts};
 use crate::failure::Failure;
-use crate::roster;
 use crate::supervisor::Supervisor;
+use crate::{driver, roster};
 
 /// Starts a program; when anything is refused, its process is ended and everything of it comes back.
 pub fn launch(
@@ -54,6 +54,10 @@ fn fill_and_start(
         },
         quota_pages: run.quota_pages,
         ..child::give_basics(child)?
+    };
+    let info = match run.device {
+        Some(device) => driver::give(child, device, info)?,
+        None => info,
     };
     let texts = Texts {
         name: run.name,

@@ -59,8 +59,10 @@ impl Supervisor {
         let done = |word| Message::new(0, [word, 0, 0, 0, 0, 0]);
         match Request::decode(message).ok_or(Failure::NoRequest(message.label))? {
             Request::Launch(numbers) => {
-                let process = self.launch(badge, numbers, *next_badge)?.process();
+                // Also for one that fails half-way: the percpu server may know it by its badge for a while.
+                let new_badge = *next_badge;
                 *next_badge += 1;
+                let process = self.launch(badge, numbers, new_badge)?.process();
                 return Ok(done(0).with_capability(process));
             }
             Request::ArmServer([calls, moment]) => server::arm(calls, decode(moment)?)?,

@@ -35,7 +35,7 @@ pub use compile::{Binaries, KERNELS};
 pub use image::Destination;
 pub use machine::{BootFiles, CpuTopology, MEMORY_STEP, MOST_CPUS, Machine, Shape};
 pub use ovmf::Ovmf;
-pub use programs::{Expect, Run, Terms, asked, manifest};
+pub use programs::{Device, Expect, Run, Terms, asked, manifest};
 pub use qemu::Qemu;
 pub use results::{Measurement, Results};
 pub use say::{flush, say};

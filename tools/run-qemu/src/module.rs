@@ -90,7 +90,7 @@ fn header(name: &str, size: usize) -> [u8; BLOCK] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::programs::{Expect, Terms};
+    use crate::programs::{Device, Expect, Terms};
     use std::process::Command;
 
     #[test]
@@ -127,6 +127,11 @@ mod tests {
             memory: 5,
             expect: Expect::Fault,
             supervisor: true,
+            device: Some(Device {
+                interrupt: 8,
+                first_port: 112,
+                ports: 2,
+            }),
             ..Terms::default()
         };
         let run = Run {
@@ -150,6 +155,11 @@ mod tests {
             memory_frames: 5,
             expect: boot_module::Expect::Fault,
             has_supervisor: true,
+            device: Some(boot_module::Device {
+                interrupt: 8,
+                first_port: 112,
+                ports: 2,
+            }),
             is_in_turn: true,
             argument: "read 0x10: now",
         };

@@ -33,6 +33,8 @@ pub struct Terms {
     pub expect: Expect,
     /// Whether it may start processes and end the percpu server.
     pub supervisor: bool,
+    /// The device that it drives.
+    pub device: Option<Device>,
     /// Programs that run when it has ended, one after the other, as if they had been asked for. They bring nobody of
     /// their own.
     pub then: Vec<String>,
@@ -45,9 +47,22 @@ impl Default for Terms {
             memory: 2048,
             expect: Expect::Exit,
             supervisor: false,
+            device: None,
             then: Vec::new(),
         }
     }
+}
+
+/// A device, whose driver is given its interrupt and its I/O ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// Below 16 an ISA interrupt, else a line of the I/O APICs.
+    pub interrupt: u32,
+    /// The first port.
+    pub first_port: u16,
+    /// How many there are.
+    pub ports: u32,
 }
 
 /// One program to run.
@@ -136,6 +151,7 @@ fn line(run: &Run) -> String {
         memory,
         expect,
         supervisor,
+        device,
         then: _,
     } = run.terms;
     let expect = match expect {
@@ -143,6 +159,15 @@ fn line(run: &Run) -> String {
         Expect::Fault => "fault",
     };
     let supervisor = if supervisor { " supervisor=yes" } else { "" };
+    let device = device.map(|device| {
+        let Device {
+            interrupt,
+            first_port,
+            ports,
+        } = device;
+        format!(" device={interrupt}:{first_port}+{ports}")
+    });
+    let device = device.unwrap_or_default();
     let in_turn = if run.in_turn { " in_turn=yes" } else { "" };
     let argument = run
         .argument
@@ -150,7 +175,7 @@ fn line(run: &Run) -> String {
         .map(|argument| format!(" arg={argument}"))
         .unwrap_or_default();
     format!(
-        "run {} quota={quota} memory={memory} expect={expect}{supervisor}{in_turn}{argument}\n",
+        "run {} quota={quota} memory={memory} expect={expect}{supervisor}{device}{in_turn}{argument}\n",
         run.name
     )
 }
@@ -172,7 +197,11 @@ mod tests {
 
     #[test]
     fn a_manifest_line_says_what_init_needs() {
-        let table = toml::from_str("[probe]\nexpect = \"fault\"\nquota = 3\nsupervisor = true\n").unwrap();
+        let table = toml::from_str(
+            "[probe]\nexpect = \"fault\"\nquota = 3\nsupervisor = true\n\
+             device = { interrupt = 8, first_port = 112, ports = 2 }\n",
+        )
+        .unwrap();
         let words = ["counter", "probe:read 0x10: now"];
         let runs: Vec<Run> = words
             .iter()
@@ -181,7 +210,7 @@ mod tests {
         assert_eq!(
             manifest(&runs),
             "run counter quota=64 memory=2048 expect=exit\n\
-             run probe quota=3 memory=2048 expect=fault supervisor=yes arg=read 0x10: now\n"
+             run probe quota=3 memory=2048 expect=fault supervisor=yes device=8:112+2 arg=read 0x10: now\n"
         );
     }
 

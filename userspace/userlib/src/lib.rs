@@ -32,6 +32,7 @@ pub mod checks;
 pub mod console;
 pub mod counter;
 pub mod crowd;
+pub mod device;
 pub mod ipc;
 #[expect(unsafe_code, reason = "memory that the kernel maps becomes slices")]
 pub mod memory;

@@ -1,10 +1,14 @@
 //! MADT: which CPUs the firmware says there are, and where the local APIC is.
 //!
 //! Local APIC entries (kind 0), local x2APIC entries (kind 9) and the address override (kind 5) are
-//! read; everything else is stepped over. The same CPU may appear under both kinds: dropping the second
+//! read here, those about interrupts of devices in `lines.rs`; everything else is stepped over. The same CPU may appear under both kinds: dropping the second
 //! is the topology's business, not the walk's.
 //!
 //! Source: ACPI 6.5, section 5.2.12, tables 5.19, 5.21, 5.34, 5.39.
+
+mod lines;
+
+pub use lines::{IoApicEntry, Line};
 
 use super::{RawEntry, TableError, Walk, proven};
 use crate::ApicId;

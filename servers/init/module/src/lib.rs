@@ -11,6 +11,6 @@ mod program;
 mod verdict;
 
 pub use archive::{Archive, ArchiveError};
-pub use manifest::{Expect, ManifestError, Run, runs};
+pub use manifest::{Device, Expect, ManifestError, Run, runs};
 pub use program::{Program, ProgramError, Segment, Template};
 pub use verdict::Verdict;

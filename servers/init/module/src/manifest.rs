@@ -1,6 +1,7 @@
 //! The manifest: one line for each program that is to run.
 //!
-//! `run NAME quota=<pages per unit> memory=<frames> expect=exit|fault [supervisor=yes] [in_turn=yes] [arg=<rest of line>]`
+//! `run NAME quota=<pages per unit> memory=<frames> expect=exit|fault [supervisor=yes] [in_turn=yes]
+//! [device=<interrupt>:<first port>+<ports>] [arg=<rest of line>]`
 
 use core::fmt;
 
@@ -13,6 +14,29 @@ pub enum Expect {
     Exit,
     /// By a fault.
     Fault,
+}
+
+/// A device, for its driver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Device {
+    /// Its interrupt: an ISA one below 16, else a line of the I/O APICs.
+    pub interrupt: u64,
+    /// The first of its I/O ports.
+    pub first_port: u64,
+    /// How many it has.
+    pub ports: u64,
+}
+
+impl Device {
+    fn read(value: &str) -> Option<Device> {
+        let (interrupt, ports) = value.split_once(':')?;
+        let (first, count) = ports.split_once('+')?;
+        Some(Device {
+            interrupt: interrupt.parse().ok()?,
+            first_port: first.parse().ok()?,
+            ports: count.parse().ok()?,
+        })
+    }
 }
 
 /// A program that is to run.
@@ -28,6 +52,8 @@ pub struct Run<'a> {
     pub expect: Expect,
     /// Whether it may start processes and end the percpu server.
     pub has_supervisor: bool,
+    /// The device that it drives.
+    pub device: Option<Device>,
     /// Whether it starts when all before it have ended, not at once.
     pub is_in_turn: bool,
     /// What it is told.
@@ -91,7 +117,7 @@ impl<'a> Run<'a> {
             return Err(ManifestError::BadName(name));
         }
         let (mut quota, mut memory, mut expect) = (None, None, None);
-        let (mut has_supervisor, mut is_in_turn) = (false, false);
+        let (mut has_supervisor, mut is_in_turn, mut device) = (false, false, None);
         for term in words {
             let bad = ManifestError::BadTerm(term);
             let (key, value) = term.split_once('=').ok_or(bad)?;
@@ -101,6 +127,7 @@ impl<'a> Run<'a> {
                 ("memory", _) => memory = Some(number()?),
                 ("supervisor", "yes") => has_supervisor = true,
                 ("in_turn", "yes") => is_in_turn = true,
+                ("device", _) => device = Some(Device::read(value).ok_or(bad)?),
                 ("expect", "exit") => expect = Some(Expect::Exit),
                 ("expect", "fault") => expect = Some(Expect::Fault),
                 _ => return Err(bad),
@@ -112,6 +139,7 @@ impl<'a> Run<'a> {
             memory_frames: memory.ok_or(ManifestError::Missing("memory"))?,
             expect: expect.ok_or(ManifestError::Missing("expect"))?,
             has_supervisor,
+            device,
             is_in_turn,
             argument,
         })
@@ -130,7 +158,7 @@ mod tests {
     #[test]
     fn lines_are_read_in_order() {
         let text = b"run counter quota=64 memory=2048 expect=exit\n\n\
-            run probe quota=0 memory=9 expect=fault supervisor=yes in_turn=yes arg=read 0x10 arg=now quota=1\n";
+            run probe quota=0 memory=9 expect=fault supervisor=yes in_turn=yes device=8:112+2 arg=read 0x10 arg=now quota=1\n";
         let runs: Vec<_> = runs(text).unwrap().map(Result::unwrap).collect();
         let counter = Run {
             name: "counter",
@@ -138,6 +166,7 @@ mod tests {
             memory_frames: 2048,
             expect: Expect::Exit,
             has_supervisor: false,
+            device: None,
             is_in_turn: false,
             argument: "",
         };
@@ -147,6 +176,11 @@ mod tests {
             memory_frames: 9,
             expect: Expect::Fault,
             has_supervisor: true,
+            device: Some(Device {
+                interrupt: 8,
+                first_port: 112,
+                ports: 2,
+            }),
             is_in_turn: true,
             argument: "read 0x10 arg=now quota=1",
         };
@@ -164,6 +198,15 @@ mod tests {
         assert_eq!(one("run x supervisor=no"), Err(BadTerm("supervisor=no")));
         assert_eq!(one("run x in_turn=no"), Err(BadTerm("in_turn=no")));
         assert_eq!(one("run x expect=hope"), Err(BadTerm("expect=hope")));
+        for term in [
+            "device=1",
+            "device=1:2",
+            "device=1:2+",
+            "device=:2+3",
+            "device=1:x+3",
+        ] {
+            assert_eq!(one(&format!("run x {term}")), Err(BadTerm(term)));
+        }
         assert_eq!(one("run x memory=4 expect=exit"), Err(Missing("quota")));
         assert_eq!(one("run x quota=3 memory=4"), Err(Missing("expect")));
         assert_eq!(one("run x quota=3 expect=exit"), Err(Missing("memory")));
