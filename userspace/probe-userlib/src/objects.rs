@@ -1,5 +1,7 @@
 //! Slab objects and stacks, driven from CPU to CPU: no object is ever in two hands, and all come back.
 
+mod sequence;
+
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use userlib::checks::Checks;
@@ -44,6 +46,7 @@ pub fn check(checks: &mut Checks) {
     if checks.success("slab", slab).is_none() {
         return;
     }
+    sequence::check(checks);
     checks.equal("slab-crowd", crowd::run(work), Ok(0));
     for mailbox in &MAILBOXES {
         drop(mailbox.lock().take());

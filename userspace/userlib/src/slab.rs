@@ -58,7 +58,18 @@ impl<'r, T> PerCpuSlab<'r, T> {
     /// The kernel's refusal of memory; the value is dropped.
     #[inline(always)]
     pub fn allocate(&self, value: T) -> Result<SlabBox<'_, T>, Refusal> {
-        let node = self.nodes.take()?;
+        self.allocate_interrupted(value, || ())
+    }
+
+    /// The same, for tests: `between` happens at the worst moment, when this CPU's stack was looked at and is not
+    /// changed yet; again if it has to be looked at again. It may allocate and free.
+    ///
+    /// # Errors
+    /// The kernel's refusal of memory; the value is dropped.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn allocate_interrupted(&self, value: T, between: impl FnMut()) -> Result<SlabBox<'_, T>, Refusal> {
+        let node = self.nodes.take_interrupted(between)?;
         // SAFETY: the node is ours, and has room for a value.
         unsafe { node.value().write(value) };
         let node = ManuallyDrop::new(node);

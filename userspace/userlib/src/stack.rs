@@ -78,6 +78,12 @@ impl<'r> Stack<'r> {
     /// Takes this CPU's top node. About 13 instructions.
     #[inline(always)]
     pub fn pop(self) -> Option<NonNull<Link>> {
+        self.pop_interrupted(|| ())
+    }
+
+    /// The same; `between` happens between looking and taking, as if others had come in between, each time it tries.
+    #[inline(always)]
+    pub fn pop_interrupted(self, mut between: impl FnMut()) -> Option<NonNull<Link>> {
         loop {
             let tag = self.head.second();
             let top = self.head.first();
@@ -85,6 +91,7 @@ impl<'r> Stack<'r> {
             // SAFETY: what was pushed is a node, and mapped, though it may not be in the stack any more.
             let next = unsafe { node.as_ref() }.0.load(Ordering::Relaxed) as u64;
             let new_tag = tag.wrapping_add(ONE_CHANGE - ONE_NODE);
+            between();
             if self.head.compare_exchange([top, tag], [next, new_tag]).is_ok() {
                 return Some(node);
             }

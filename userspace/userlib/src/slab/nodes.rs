@@ -68,7 +68,13 @@ impl<'r, T> Nodes<'r, T> {
     /// A free node.
     #[inline(always)]
     pub fn take(&self) -> Result<Taken<T>, Refusal> {
-        match self.stack.pop() {
+        self.take_interrupted(|| ())
+    }
+
+    /// The same with an interruption: see [`Stack::pop_interrupted`].
+    #[inline(always)]
+    pub fn take_interrupted(&self, between: impl FnMut()) -> Result<Taken<T>, Refusal> {
+        match self.stack.pop_interrupted(between) {
             Some(link) => Ok(Taken(link.cast())),
             None => self.refill(),
         }
