@@ -65,7 +65,7 @@ fn stress() -> Result<(), Failed> {
     check(is_some, "the percpu server has ended and was started again", &run)
 }
 
-/// O2 and O3 of Linux's `percpu_stats`, a name of 20 columns and a value of 12.
+/// O1 (in KiB of all CPUs), O2 and O3 of Linux's `percpu_stats`, a name of 20 columns and a value of 12.
 fn percpu_stat() -> Result<(), Failed> {
     let run = boot(&Machine::default(), &["percpu-stat"], TIME_LIMIT)?;
     check_ending(Status::Ok, &run)?;
@@ -84,6 +84,11 @@ fn percpu_stat() -> Result<(), Failed> {
         ("min_alloc_size", Some(2 * PAGE)),
         ("max_alloc_size", Some(2 * PAGE)),
         ("empty_pop_pages", None),
+        ("reserved", Some(4 * 128)),
+        ("dynamic", None),
+        ("touched", Some(4)),
+        ("promised", Some(4 * 2 * 4)),
+        ("ledger", None),
     ] {
         let line = match value {
             Some(value) => format!("  {name:<20}: {value:>12}"),

@@ -26,7 +26,7 @@ pub use error::{AllocateError, ReleaseError, SetupError};
 pub use handles::{Handle, HandleError, HandleRecord, HandleTable, OwnerId};
 use lists::Lists;
 pub use owned::{OwnedAllocateError, OwnedReleaseError};
-pub use stats::AllocatorStats;
+pub use stats::{AllocatorStats, MemoryUse};
 
 use crate::{Chunk, Damage, FreeRule, MAX_CHUNK_PAGES, MIN_UNIT_SIZE, PAGE_SIZE, Slots};
 

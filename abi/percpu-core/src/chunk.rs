@@ -188,6 +188,11 @@ impl<'m> Chunk<'m> {
         self.populated_pages as usize
     }
 
+    /// Bytes of the storage that was lent for its records.
+    pub const fn record_bytes(&self) -> usize {
+        self.storage.bytes()
+    }
+
     /// Populated pages without any area, less the pages of areas that are not populated yet (K7).
     pub const fn empty_pages(&self) -> isize {
         self.empty_pages as isize

@@ -18,7 +18,7 @@ pub use alloc_info::{
 };
 pub use allocator::{
     AllocateError, Allocator, AllocatorSetup, AllocatorStats, AreaOf, Backing, ChunkId, EMPTY_PAGES_HIGH,
-    EMPTY_PAGES_LOW, Handle, HandleError, HandleRecord, HandleTable, ListedChunk, NoFrames,
+    EMPTY_PAGES_LOW, Handle, HandleError, HandleRecord, HandleTable, ListedChunk, MemoryUse, NoFrames,
     OwnedAllocateError, OwnedReleaseError, OwnerId, Part, ReleaseError, Request, SetupError,
 };
 pub use chunk::{

@@ -7,7 +7,7 @@ use core::fmt;
 
 use userlib::abi::PAGE_SIZE;
 use userlib::abi::percpu::map::{Entry, Kind, head};
-use userlib::abi::percpu::name_of_words;
+use userlib::abi::percpu::{ledger, name_of_words};
 use userlib::percpu::{self, Error, Map, Populate, Region};
 use userlib::{entry, machine, println};
 
@@ -26,6 +26,7 @@ fn main() -> Result<(), Error> {
     allocation_info(&map);
     global(&map);
     pools(&map);
+    memory(&map);
     rows(&map);
     region.destroy()
 }
@@ -91,6 +92,24 @@ fn pools(map: &Map) {
     ] {
         println!("  {name:<20}: {:>12} {:>12}", map.head(used), map.head(all));
     }
+    println!();
+}
+
+/// What Linux's `Percpu:` is for, in frames of CPUs that there are or may be. It has no line for filler units, because
+/// windows and pools have none: `percpu-core` says what is lost to them where there are some.
+fn memory(map: &Map) {
+    let kib = |frames| frames * PAGE_SIZE / 1024;
+    let cpus = map.head(head::POSSIBLE_CPUS);
+    let on_touch = |(_, entry): &(usize, Entry)| Kind::from_word(entry.kind) == Some(Kind::OnTouch);
+    let touched = map.entries().enumerate().filter(on_touch);
+    let touched =
+        touched.flat_map(|(index, _)| (0..machine::nodes()).map(move |node| map.frames(index, node)));
+    title("Memory (KiB on all CPUs)");
+    field("reserved", kib(map.head(head::RESERVED_PAGES) * cpus));
+    field("dynamic", kib(map.head(head::DYNAMIC_PAGES) * cpus));
+    field("touched", kib(touched.sum()));
+    field("promised", kib(map.head(head::ON_TOUCH_PAGES) * cpus));
+    field("ledger", kib(ledger::PAGES));
     println!();
 }
 

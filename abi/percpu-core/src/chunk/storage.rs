@@ -50,6 +50,14 @@ impl<'m> ChunkStorage<'m> {
         })
     }
 
+    /// Bytes of what was lent.
+    pub(super) const fn bytes(&self) -> usize {
+        size_of_val(&*self.areas)
+            + size_of_val(&*self.bounds)
+            + size_of_val(&*self.populated)
+            + size_of_val(&*self.blocks)
+    }
+
     /// The records of a chunk of this many pages in which everything is free and nothing is populated.
     pub(super) fn cleared(self, pages: usize) -> Result<Self, ChunkError> {
         check_pages(pages)?;

@@ -29,6 +29,10 @@ pub struct Machine {
 }
 
 impl Machine {
+    pub fn cpus(&self) -> usize {
+        self.cpus as usize
+    }
+
     /// Every ask counts, also those that are refused.
     fn ask(&mut self) -> bool {
         let is_there = self.asks_left != Some(0);

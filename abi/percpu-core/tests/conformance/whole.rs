@@ -58,7 +58,7 @@ fn state(allocator: &Whole, units: usize) -> Value {
         },
         "nr_empty_pop_pages": allocator.empty_pages(),
         "nr_populated": allocator.populated_pages(),
-        "meminfo_percpu_pages": allocator.populated_pages() * units,
+        "meminfo_percpu_pages": meminfo_pages(allocator, units),
         "chunks_created": stats.chunks_made,
         "chunks_destroyed": machine.destroyed,
         "mock_pages_live": machine.frames,
@@ -68,13 +68,20 @@ fn state(allocator: &Whole, units: usize) -> Value {
     })
 }
 
+/// Linux counts filler units as if they were populated.
+fn meminfo_pages(allocator: &Whole, units: usize) -> usize {
+    let cpus = allocator.backing().cpus();
+    let taken = allocator.memory_use(cpus, units - cpus);
+    (taken.on_cpus + taken.on_fillers) / 4096
+}
+
 fn drained(allocator: &Whole, units: usize) -> Value {
     json!({
         "order": "free live[] from last to first",
         "nr_chunks": allocator.stats().chunks,
         "nr_empty_pop_pages": allocator.empty_pages(),
         "nr_populated": allocator.populated_pages(),
-        "meminfo_percpu_pages": allocator.populated_pages() * units,
+        "meminfo_percpu_pages": meminfo_pages(allocator, units),
         "mock_pages_live": allocator.backing().frames,
     })
 }
