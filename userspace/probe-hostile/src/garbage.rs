@@ -76,7 +76,8 @@ fn message(random: &mut Random) -> Message {
     Message::new(label, words)
 }
 
-fn random(random: &mut Random, count: u64) -> Result<u64, Error> {
+/// Random messages, some with a capability. How many were no requests.
+pub fn random(random: &mut Random, count: u64) -> Result<u64, Error> {
     let memory = Memory::own(1)?;
     let things = [Endpoint::create()?.0, process::own(), memory.handle()];
     let mut nonsense = 0;

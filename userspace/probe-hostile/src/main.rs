@@ -3,10 +3,13 @@
 //! client beside them works on, and in the end nothing is lost.
 //!
 //! `launched 0 SEED COUNT` sends random messages, `launched 1 0 0` those with words at the edges, `launched 2 SEED
-//! COUNT` batches of garbage. Each ends with the number of its messages that were no requests.
+//! COUNT` batches of garbage. Each ends with the number of its messages that were no requests. `probe-hostile:COUNT` sends so
+//! many random messages from each of two clients, and `probe-hostile:cost` measures what a flood costs others.
 #![no_std]
 #![no_main]
 
+#[expect(unsafe_code, reason = "RDTSC around calls")]
+mod cost;
 mod garbage;
 
 use userlib::abi::syscall::End;
@@ -27,9 +30,31 @@ fn main() -> u64 {
     let is_launched = words.next() == Some("launched");
     let mut number = || words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
     match is_launched {
-        true => garbage::send([number(), number(), number()]),
+        true => launched([number(), number(), number()]),
+        false if start::argument() == "cost" => check_cost(),
         false => check_all(start::argument().parse().unwrap_or(MESSAGES)),
     }
+}
+
+fn launched([kind, seed, number]: [u64; 3]) -> u64 {
+    match kind {
+        3 | 4 => match cost::flood(kind, seed, number) {
+            Ok(code) => code,
+            Err(error) => {
+                userlib::println!("probe-hostile: {error}");
+                1
+            }
+        },
+        _ => garbage::send([kind, seed, number]),
+    }
+}
+
+/// With `--icount`, what the calls of others cost.
+fn check_cost() -> u64 {
+    let mut checks = Checks::new();
+    let done = cost::check(&mut checks);
+    checks.equal("cost", done, Ok(()));
+    checks.code()
 }
 
 fn check_all(messages: u64) -> u64 {

@@ -1,48 +1,57 @@
 //! The percpu server ends at each of its kernel calls, before it and after it, while a client works; then at each
-//! call that it makes when it starts again; then at random instructions. After each end the map is what the client
+//! call that it makes when it starts again; then at random instructions, while three clients keep it busy. After each end the map is what the client
 //! holds, every counter has kept its count, and no page is lost. The client notices nothing.
+//!
+//! `probe-restart:SEED,ENDS` does only the ends at random, with this seed and so many.
 #![no_std]
 #![no_main]
+
+mod random;
 
 use userlib::abi::syscall::Moment;
 use userlib::checks::Checks;
 use userlib::percpu::{self, Error};
-use userlib::random::Random;
 use userlib::workload::{Books, Workload};
-use userlib::{entry, println, supervisor, thread};
+use userlib::{entry, println, start, supervisor};
 
 entry!(main);
 
 /// Steps between two ends, at most: each makes a kernel call or two of the server's.
-const STEPS: u64 = 12;
+pub const STEPS: u64 = 12;
 /// The last call of the server at which it ends.
 const LAST_CALL: u64 = 24;
 /// Calls of a server that starts again at which it ends.
 const LAST_STARTING_CALL: u64 = 60;
-/// Ends at random.
-const RANDOM_ENDS: u64 = 20;
+/// Ends at random instructions, unless the argument says otherwise.
+const RANDOM_ENDS: u64 = 40;
 
 fn main() -> u64 {
+    let argument = start::argument();
+    if let Some(numbers) = argument.strip_prefix("launched ") {
+        let seed = numbers.split(' ').next().and_then(|word| word.parse().ok());
+        return random::client(seed.unwrap_or(0)).unwrap_or_else(|error| {
+            println!("probe-restart: {error}");
+            1
+        });
+    }
+    let (seed, ends) = argument.split_once(',').unwrap_or((argument, ""));
+    let (seed, ends) = (seed.parse().unwrap_or(5), ends.parse().unwrap_or(RANDOM_ENDS));
+    check_all(seed, ends, !argument.is_empty())
+}
+
+/// Everything, or only the ends at random.
+fn check_all(seed: u64, ends: u64, only_random: bool) -> u64 {
     let mut checks = Checks::new();
     let Some(before) = checks.success("before", Books::now()) else {
         return checks.code();
     };
     let mut work = Workload::new(11);
-    for (name, moment) in [
-        ("before-each-call", Moment::Before),
-        ("after-each-call", Moment::After),
-    ] {
-        checks.equal(name, at_each_call(&mut work, moment), Ok(0));
+    if !only_random {
+        at_calls(&mut checks, &mut work);
     }
-    for (name, moment) in [
-        ("before-starting-calls", Moment::Before),
-        ("after-starting-calls", Moment::After),
-    ] {
-        checks.equal(name, while_starting(&mut work, moment), Ok(0));
-    }
-    checks.equal("at-random", at_random(&mut work), Ok(0));
+    checks.equal("at-random", random::ends(&mut work, seed, ends), Ok(0));
     checks.equal("end", work.end(), Ok(()));
-    checks.equal("all-is-back", Books::now(), Ok(before));
+    checks.equal("all-is-back", before.settled(), Ok(before));
     match supervisor::restarts() {
         Ok(restarts) => println!("probe-restart: {restarts} restarts"),
         Err(refusal) => checks.equal("restarts", Err(refusal), Ok(())),
@@ -50,8 +59,23 @@ fn main() -> u64 {
     checks.code()
 }
 
+fn at_calls(checks: &mut Checks, work: &mut Workload) {
+    for (name, moment) in [
+        ("before-each-call", Moment::Before),
+        ("after-each-call", Moment::After),
+    ] {
+        checks.equal(name, at_each_call(work, moment), Ok(0));
+    }
+    for (name, moment) in [
+        ("before-starting-calls", Moment::Before),
+        ("after-starting-calls", Moment::After),
+    ] {
+        checks.equal(name, while_starting(work, moment), Ok(0));
+    }
+}
+
 /// What is wrong with the client's view of things.
-fn wrong(work: &Workload) -> Result<u64, Error> {
+pub fn wrong(work: &Workload) -> Result<u64, Error> {
     let map = percpu::map(4)?;
     let is_told = work.is_in(&map);
     if !is_told {
@@ -95,25 +119,6 @@ fn while_starting(work: &mut Workload, moment: Moment) -> Result<u64, Error> {
             work.step()?;
         }
         bad += wrong(work)?;
-    }
-    Ok(bad)
-}
-
-fn at_random(work: &mut Workload) -> Result<u64, Error> {
-    let mut random = Random::new(5);
-    let mut bad = 0;
-    for _ in 0..RANDOM_ENDS {
-        let ender = thread::spawn(thread::Place::Anywhere, {
-            let turns = random.below(400);
-            move || {
-                (0..turns).for_each(|_| thread::yield_now());
-                u64::from(supervisor::end_server().is_err())
-            }
-        })?;
-        for _ in 0..2 * STEPS {
-            work.step()?;
-        }
-        bad += ender.join()? + wrong(work)?;
     }
     Ok(bad)
 }
