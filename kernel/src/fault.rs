@@ -34,6 +34,7 @@ pub fn end(mut current: Running) {
         return schedule::leave(current);
     }
     let address = cpu::fault_address();
+    cpu::entry::check_smap();
     let frame = current.context().frame;
     let fault = Fault {
         frame: &frame,

@@ -131,6 +131,7 @@ pub fn yield_now(mut current: Running) {
 
 /// Moving at the end of every slice shares CPUs evenly among threads that their number does not divide into.
 fn on_slice_end(current: Running) {
+    entry::check_smap();
     if QUEUE.local().lock().is_empty() {
         apic::arm_timer();
         return go_on(current);

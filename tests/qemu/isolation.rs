@@ -15,7 +15,7 @@ const KERNEL: u64 = 0xffff_ffff_8020_0000;
 const OTHERS_STATICS: u64 = 0x1000;
 
 /// What a program does, and what has to end it.
-const FORBIDDEN: [(&str, Cause); 18] = [
+const FORBIDDEN: [(&str, Cause); 19] = [
     ("kernel-read", Cause::PageFault("reading", KERNEL)),
     ("kernel-write", Cause::PageFault("writing", KERNEL)),
     ("kernel-execute", Cause::PageFault("executing", KERNEL)),
@@ -36,6 +36,8 @@ const FORBIDDEN: [(&str, Cause); 18] = [
     ("privileged=3", Cause::Named("general protection fault")),
     ("privileged=4", Cause::Named("general protection fault")),
     ("undefined", Cause::Named("invalid opcode")),
+    // The kernel looks whether it runs without SMAP, while the flag is set and at the fault.
+    ("alignment-flag", Cause::Named("invalid opcode")),
     ("single-step", Cause::Named("debug exception")),
     ("x87", Cause::Named("x87 floating-point error")),
 ];

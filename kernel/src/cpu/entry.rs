@@ -12,6 +12,9 @@
 //! moves to the normal way; from kernel mode it is a panic. Exit writes the user's base unconditionally,
 //! because user code can change it.
 //!
+//! **SMAP** is off while EFLAGS.AC is set, which user code may do. SYSCALL clears AC; on a CPU with SMAP every other
+//! stub begins with CLAC. The kernel looks at the end of each slice, and at each fault that it reports.
+//!
 //! **SYSRET and IRET cannot fault:** selectors are constant, RFLAGS comes from user mode itself, and no page
 //! at or above `USER_END` can be mapped, so the saved RIP is canonical. Only a thread that came by SYSCALL
 //! leaves by SYSRET: the word at `vector` says so.
@@ -26,7 +29,7 @@ use x86_64::structures::gdt::SegmentSelector;
 
 use super::fast_path::fast_syscall_stub;
 use super::frame::Frame;
-use super::stubs::{exit_to_user, interrupt_stubs, syscall_stub};
+use super::stubs::{exit_to_user, interrupt_stubs, interrupt_stubs_smap, syscall_stub};
 use super::{apic, features, fpu, gs, tables};
 use crate::object::{Parked, Running};
 use crate::percpu::PerCpu;
@@ -64,9 +67,22 @@ pub(super) static HAS_FSGSBASE: AtomicU8 = AtomicU8::new(0);
 
 const IA32_SYSENTER_CS: u32 = 0x174;
 
-/// Address of the stub for `vector` (below 256).
+/// Address of the stub for `vector` (below 256): with the instruction that switches SMAP on again, where there is one.
 pub fn stub_address(vector: usize) -> u64 {
-    (&raw const interrupt_stubs) as u64 + vector as u64 * 16
+    let stubs = match features::has_smap_now() {
+        true => &raw const interrupt_stubs_smap,
+        false => &raw const interrupt_stubs,
+    };
+    stubs as u64 + vector as u64 * 16
+}
+
+/// That user code cannot switch SMAP off for the kernel.
+pub fn check_smap() {
+    let flags = x86_64::registers::rflags::read();
+    assert!(
+        !features::has_smap_now() || !flags.contains(RFlags::ALIGNMENT_CHECK),
+        "EFLAGS.AC is set in the kernel"
+    );
 }
 
 /// Makes SYSCALL work on this CPU, and SYSENTER not.

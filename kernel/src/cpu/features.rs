@@ -89,3 +89,8 @@ pub fn enable(features: Features) {
 pub fn has_fsgsbase_now() -> bool {
     Cr4::read().contains(Cr4Flags::FSGSBASE)
 }
+
+/// Whether SMAP is on for this CPU at this moment, but for EFLAGS.AC.
+pub fn has_smap_now() -> bool {
+    Cr4::read().contains(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION)
+}

@@ -13,6 +13,8 @@ use super::tables::TSS;
 unsafe extern "C" {
     /// One stub of 16 bytes for each vector.
     pub static interrupt_stubs: [[u8; 16]; 256];
+    /// The same for a CPU with SMAP: user code may have set EFLAGS.AC, which would switch it off.
+    pub static interrupt_stubs_smap: [[u8; 16]; 256];
     /// Where SYSCALL enters.
     pub fn syscall_stub();
     /// Takes the frame that was named last, and goes to user mode.
@@ -58,13 +60,13 @@ global_asm!(
     pop rdi
     .endm
 
-    .text
-    .balign 16
-    .global interrupt_stubs
-interrupt_stubs:
+    .macro INTERRUPT_STUBS has_smap
     .set vector, 0
     .rept 256
     .balign 16
+    .if \has_smap
+    clac
+    .endif
     .set pushed, 0
     .if vector < 32
     .set pushed, (0x60227d00 >> vector) & 1   /* the exceptions with an error code */
@@ -87,6 +89,17 @@ interrupt_stubs:
     .endif
     .set vector, vector + 1
     .endr
+    .endm
+
+    .text
+    .balign 16
+    .global interrupt_stubs
+interrupt_stubs:
+    INTERRUPT_STUBS 0
+    .balign 16
+    .global interrupt_stubs_smap
+interrupt_stubs_smap:
+    INTERRUPT_STUBS 1
 
 normal_entry:
     test byte ptr [rsp + 24], 3

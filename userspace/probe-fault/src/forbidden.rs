@@ -58,6 +58,23 @@ pub fn privileged(which: u64) {
     }
 }
 
+/// No instruction at all, after the flag that switches SMAP off was set for longer than several time slices.
+pub fn undefined_with_ac() {
+    // SAFETY: faults; there is no way to survive it. Nothing in between is aligned or not.
+    unsafe {
+        asm!(
+            "pushfq",
+            "or qword ptr [rsp], 0x40000",
+            "popfq",
+            "mov ecx, 5000000",
+            "2: dec ecx",
+            "jnz 2b",
+            "ud2",
+            out("ecx") _,
+        )
+    }
+}
+
 /// No instruction at all.
 pub fn undefined() {
     // SAFETY: faults; there is no way to survive it.

@@ -42,6 +42,7 @@ fn main() -> u64 {
         "non-canonical" => forbidden::read(number.unwrap_or(0x8000_0000_0000)),
         "privileged" => forbidden::privileged(number.unwrap_or(0)),
         "undefined" => forbidden::undefined(),
+        "alignment-flag" => forbidden::undefined_with_ac(),
         "single-step" => forbidden::single_step(),
         "x87" => forbidden::x87(),
         "panic" => panic!("as the argument asks"),
