@@ -95,7 +95,7 @@ fn deliver(call: Call, mut receiver: Parked) -> Result<Parked, (Parked, Parked)>
     match carry(badge, &words, transfer, receiver.process()) {
         Ok(message) => {
             receiver.answer(Ok(message));
-            receiver.context().caller = Some(caller);
+            receiver.set_caller(caller);
             Ok(receiver)
         }
         Err(refusal) => {
@@ -224,7 +224,7 @@ fn answer(replier: &mut Running, words: &[u64; 9]) -> Result<Option<Parked>, Ref
         // A caller that has ended needs no answer.
         Err(_) if caller.is_dead() => {}
         Err(refusal) => {
-            replier.context().caller = Some(caller);
+            replier.set_caller(caller);
             replier.settle_again_on(cpu::this_cpu());
             return Err(refusal);
         }

@@ -271,7 +271,7 @@ fast_syscall_stub:
     rbp = const of_frame(offset_of!(Frame, rbp)),
     r15 = const of_frame(offset_of!(Frame, r15)),
     fs = const of_context(offset_of!(Context, fs_base)),
-    caller = const of_context(offset_of!(Context, caller)),
+    caller = const of_frame(offset_of!(Thread, caller)),
     fpu = const of_context(offset_of!(Context, fpu)),
     task_switched = const Cr0Flags::TASK_SWITCHED.bits() as u32,
     next = const of_context(offset_of!(Context, next)),

@@ -177,7 +177,7 @@ impl Process {
         let capabilities = self.table.lock().clear();
         let space = self.space.lock().take();
         if let Some(space) = space {
-            space.end();
+            space.end(&threads);
             // CPUs that have its page table loaded let go of it as soon as they see the mark.
             space
                 .cpus()

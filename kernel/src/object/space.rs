@@ -4,6 +4,7 @@
 //! no CPU can reach a page of it, and everything mapped goes back.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use abi::syscall::access;
@@ -12,9 +13,10 @@ use abi::{MAX_CPUS, PAGE_SIZE, Status};
 
 use super::notification::Notices;
 use super::ranges::{Range, Ranges};
-use super::{Account, Memory, window};
+use super::{Account, Memory, Thread, window};
 use crate::boot::options;
 use crate::cpu;
+use crate::ipc;
 use crate::mailbox::{self, CpuSet};
 use crate::memory::address_space::{Access, AddressSpace, USER_END};
 use crate::memory::frame::PhysicalFrame;
@@ -37,6 +39,8 @@ pub struct Space {
     has_ended: AtomicBool,
     account: Arc<Account>,
     inner: Lock<Inner, { rank::SPACE }>,
+    /// Threads of the process that has ended.
+    threads: Lock<Vec<Arc<Thread>>, { rank::SPACE }>,
     /// The last field: those who wait are told when all of the above is back where it came from.
     notices: Notices,
 }
@@ -86,6 +90,7 @@ impl Space {
             has_ended: AtomicBool::new(false),
             account: account.clone(),
             inner: Lock::new(inner),
+            threads: Lock::new(Vec::new()),
             notices: Notices::new(),
         }))
     }
@@ -105,8 +110,9 @@ impl Space {
         self.cpus.clone()
     }
 
-    /// Its process has ended: no CPU should keep it.
-    pub fn end(&self) {
+    /// Its process, of these threads, has ended: no CPU should keep it.
+    pub fn end(&self, threads: &[Arc<Thread>]) {
+        *self.threads.lock() = threads.to_vec();
         if !self.has_ended.swap(true, Ordering::SeqCst) {
             ENDED.fetch_add(1, Ordering::SeqCst);
         }
@@ -279,9 +285,16 @@ fn check_range(address: u64, pages: u64) -> Result<(), Refusal> {
     )
 }
 
-/// No CPU has the page table loaded any more.
+/// No CPU has the page table loaded any more, so none runs a thread of the process. Those that wait for others would
+/// never answer: their callers learn it now, and not when that wait ends.
 impl Drop for Space {
     fn drop(&mut self) {
+        let callers = self
+            .threads
+            .get_mut()
+            .iter()
+            .filter_map(|thread| thread.take_caller());
+        callers.for_each(ipc::lose);
         let inner = self.inner.get_mut();
         for range in inner.window.iter() {
             range.memory.give_back(range.memory_first, range.pages);

@@ -43,6 +43,8 @@ pub struct Thread {
     pub number: u64,
     /// Its end.
     pub ending: Ending,
+    /// The caller that it has received and not answered: the word of a token, or 0. See [`Thread::take_caller`].
+    pub(crate) caller: AtomicU64,
     affinity: Lock<CpuMask, { rank::AFFINITY }>,
     /// The CPU that it ran on last.
     cpu: AtomicU16,
@@ -57,8 +59,6 @@ pub struct Context {
     pub frame: Frame,
     /// FS base of user mode.
     pub fs_base: u64,
-    /// The caller that this thread has received and not answered.
-    pub caller: Option<Parked>,
     /// FPU registers, from the first use on.
     pub fpu: Option<State>,
     /// The word behind this thread in a chain of receivers.
@@ -122,7 +122,6 @@ impl Thread {
         let context = Context {
             frame,
             fs_base: 0,
-            caller: None,
             fpu: None,
             next: 0,
             transfer: None,
@@ -139,6 +138,7 @@ impl Thread {
             process: process.clone(),
             number,
             ending: Ending::new(),
+            caller: AtomicU64::new(0),
             affinity: Lock::new(affinity),
             cpu: AtomicU16::new(NOWHERE),
             _kept: (cpus, table),
@@ -182,6 +182,16 @@ impl Thread {
     pub fn count_calls(&self, is_counted: bool) {
         let value = if is_counted { attention::COUNTED } else { 0 };
         self.set_attention(attention::COUNTED, value);
+    }
+
+    /// Takes the caller that waits for this thread's answer.
+    ///
+    /// The word is written by the holder of this thread's token, without a lock by the assembly. Others take the caller
+    /// only of a thread whose process has ended, when no CPU can run it any more ([`super::Space`] is dropped
+    /// then): no assembly touches the word from then on, and whoever else drops the thread exchanges it, too.
+    pub fn take_caller(&self) -> Option<Parked> {
+        // SAFETY: 1. every word here came from `set_caller` or the assembly, and the exchange takes it out.
+        unsafe { Parked::from_word(self.caller.swap(0, Ordering::SeqCst)) }
     }
 
     fn set_attention(&self, bits: u64, value: u64) {
@@ -252,15 +262,27 @@ impl Parked {
 
     /// Takes the caller that waits for this thread's answer.
     pub fn take_caller(&mut self) -> Option<Parked> {
-        let caller = self.context().caller.take();
+        let caller = self.thread().take_caller();
         self.thread().set_attention(attention::CALLER_ELSEWHERE, 0);
         caller
     }
 
+    /// Lets a caller wait for this thread's answer. It holds none.
+    pub fn set_caller(&mut self, caller: Parked) {
+        let before = self.thread().caller.swap(caller.into_word(), Ordering::SeqCst);
+        assert!(before == 0, "a thread that receives has no caller any more");
+    }
+
+    /// The CPU of the caller that waits for the answer of this thread, which a CPU runs or is about to.
+    fn cpu_of_caller(&self) -> Option<Option<CpuId>> {
+        // SAFETY: 1. as in `Thread::take_caller`; the token is only looked at, and nobody takes it meanwhile.
+        let caller = unsafe { Parked::from_word(self.thread().caller.load(Ordering::SeqCst)) };
+        caller.map(|caller| ManuallyDrop::new(caller).thread().cpu())
+    }
+
     /// Settles what the assembly has to know before it is run on `cpu`, which it may run on.
     pub fn settle_on(&mut self, cpu: CpuId) {
-        let caller = self.context().caller.as_ref();
-        let is_elsewhere = caller.is_some_and(|caller| caller.thread().cpu() != Some(cpu));
+        let is_elsewhere = self.cpu_of_caller().is_some_and(|home| home != Some(cpu));
         let elsewhere = if is_elsewhere {
             attention::CALLER_ELSEWHERE
         } else {
@@ -297,7 +319,7 @@ impl Parked {
 /// A thread that goes leaves no caller waiting.
 impl Drop for Parked {
     fn drop(&mut self) {
-        if let Some(caller) = self.context().caller.take() {
+        if let Some(caller) = self.thread().take_caller() {
             ipc::lose(caller);
         }
         // SAFETY: the token's own reference, which came from `Arc::into_raw`.

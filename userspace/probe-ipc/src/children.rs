@@ -20,7 +20,7 @@ pub const PAGE: u64 = 0x50_0000;
 pub const CALLS: u64 = 1500;
 
 global_asm!(
-    ".global probe_answer, probe_add_up, probe_read, probe_code_end",
+    ".global probe_answer, probe_add_up, probe_read, probe_nest, probe_code_end",
     "probe_answer:",
     "mov rbx, rdi",
     "mov eax, {receive}",
@@ -61,6 +61,16 @@ global_asm!(
     "mov rbx, {page}",
     "7: mov rax, [rbx]",
     "jmp 7b",
+    // Receives once, and calls by the handle behind its own before it would answer.
+    "probe_nest:",
+    "mov rbx, rdi",
+    "mov eax, {receive}",
+    "syscall",
+    "lea rdi, [rbx + 1]",
+    "xor r14d, r14d",
+    "mov eax, {call}",
+    "syscall",
+    "ud2",
     "probe_code_end:",
     read = const READ,
     page = const PAGE,
@@ -75,6 +85,7 @@ unsafe extern "C" {
     static probe_answer: u8;
     static probe_add_up: u8;
     static probe_read: u8;
+    static probe_nest: u8;
     static probe_code_end: u8;
 }
 
@@ -104,10 +115,22 @@ pub fn reading(endpoint: Endpoint, place: Place) -> Result<Child, Refusal> {
         endpoint,
         Rights::RECEIVE,
         place,
-        (&raw const probe_read, &raw const probe_code_end),
+        (&raw const probe_read, &raw const probe_nest),
     )?;
     let page = Memory::create(child.process(), 1, Placement::Anywhere)?;
     child.map(&page, PAGE, access::READ)?;
+    Ok(child)
+}
+
+/// A process that receives a message at the first endpoint, and calls at the second before it would answer.
+pub fn nesting(endpoints: [Endpoint; 2], place: Place) -> Result<Child, Refusal> {
+    let child = Child::create(FRAMES, "probe-child")?;
+    map_code(&child, (&raw const probe_nest, &raw const probe_code_end))?;
+    let first = process::grant(child.process(), endpoints[0].0, Rights::RECEIVE, 0)?;
+    // The code knows that the slots of a new table follow each other.
+    let second = process::grant(child.process(), endpoints[1].0, Rights::SEND, 0)?;
+    assert!(second.0 == first.0 + 1, "slots of a new table follow each other");
+    child.start_at(place, [CODE_ADDRESS, 0, first.0])?;
     Ok(child)
 }
 
@@ -115,13 +138,17 @@ fn start(
     endpoint: Endpoint,
     rights: Rights,
     place: Place,
-    (from, to): (*const u8, *const u8),
+    code: (*const u8, *const u8),
 ) -> Result<Child, Refusal> {
     let child = Child::create(FRAMES, "probe-child")?;
-    // SAFETY: the bytes between the two labels are this program's code.
-    let code = unsafe { core::slice::from_raw_parts(from, to as usize - from as usize) };
-    child.map_code(code)?;
+    map_code(&child, code)?;
     let handle = process::grant(child.process(), endpoint.0, rights, 0)?;
     child.start_at(place, [CODE_ADDRESS, 0, handle.0])?;
     Ok(child)
+}
+
+fn map_code(child: &Child, (from, to): (*const u8, *const u8)) -> Result<(), Refusal> {
+    // SAFETY: the bytes between the two labels are this program's code.
+    let code = unsafe { core::slice::from_raw_parts(from, to as usize - from as usize) };
+    child.map_code(code)
 }

@@ -21,6 +21,8 @@ pub fn check(checks: &mut Checks) -> Result<(), Refusal> {
             ended_receiver(checks, cpu)?;
             ended_caller(checks, cpu)?;
             ended_server(checks, cpu)?;
+            ended_while_it_calls(checks, cpu, false)?;
+            ended_while_it_calls(checks, cpu, true)?;
             unmapped_under_receiver(checks, cpu, false)?;
             unmapped_under_receiver(checks, cpu, true)
         })
@@ -100,6 +102,44 @@ fn ended_server(checks: &mut Checks, cpu: usize) -> Result<(), Refusal> {
     ipc::drop_capability(child.process())?;
     ipc::drop_capability(inner.0)?;
     ipc::drop_capability(endpoint.0)
+}
+
+/// A server is ended while it waits for an answer itself, from a server that has its message or from nobody yet: its
+/// caller learns that at once, and not when that wait ends.
+fn ended_while_it_calls(checks: &mut Checks, cpu: usize, is_received: bool) -> Result<(), Refusal> {
+    static ENDED: AtomicU64 = AtomicU64::new(0);
+    static TOLD: AtomicU64 = AtomicU64::new(0);
+    [&ENDED, &TOLD]
+        .into_iter()
+        .for_each(|word| word.store(0, Ordering::SeqCst));
+    let (outer, inner) = (Endpoint::create()?, Endpoint::create()?);
+    let child = children::nesting([outer, inner], Place::Cpu(cpu))?;
+    let caller = thread::spawn(Place::Cpu(cpu), move || {
+        let lost = outer.call(&message(1, 1)) == Err(Refusal::new(Status::ReplyLost));
+        let is_right = lost && ENDED.load(Ordering::SeqCst) == 1;
+        TOLD.store(1 + u64::from(is_right), Ordering::SeqCst);
+        0
+    })?;
+    match is_received {
+        true => drop(inner.receive()?),
+        // On another CPU it takes a moment until it has called.
+        false => (0..20_000).for_each(|_| thread::yield_now()),
+    }
+    ENDED.store(1, Ordering::SeqCst);
+    end(&child)?;
+    for _ in 0..200_000 {
+        if TOLD.load(Ordering::SeqCst) != 0 {
+            break;
+        }
+        thread::yield_now();
+    }
+    checks.equal("ended-while-it-calls", TOLD.load(Ordering::SeqCst), 2);
+    if is_received {
+        ipc::reply(&message(1, 1))?;
+    }
+    ipc::drop_capability(inner.0)?;
+    ipc::drop_capability(outer.0)?;
+    caller.join().map(drop)
 }
 
 /// A page is taken away from a receiver that a call has set to reading it: no CPU goes on with an old
