@@ -12,6 +12,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod fault;
 pub mod handle;
 pub mod message;
 pub mod percpu;

@@ -68,10 +68,12 @@ statuses! {
     HeapExhausted = 19,
     /// The notification is bound to an endpoint: its bits arrive there.
     Bound = 20,
-    /// Somebody has it already, and there is only one.
-    InUse = 37,
+    /// The caller that this thread received last, if there is one, has not faulted.
+    NotFaulted = 22,
     /// All per-CPU words that the kernel has for endpoints are taken. Word 0: how many there are.
     EndpointsExhausted = 24,
+    /// Somebody has it already, and there is only one.
+    InUse = 37,
 }
 
 impl Status {

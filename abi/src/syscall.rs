@@ -139,6 +139,14 @@ calls! {
     /// `[thread: MANAGE or 0 for the caller, mask × 4]` → `[]`: the CPUs it may run on, bit c of word c / 64.
     /// A caller that may not stay moves at once. `NotOnline` when no CPU of the mask is online.
     ThreadAffinity = 27,
+    /// `[thread or process: MANAGE, or 0 for the caller, endpoint: SEND, or 0 for none]` → `[]`: where its faults are told, see
+    /// [`crate::fault`]. A thread's own goes before its process'. The endpoint is not kept by this.
+    ThreadFaults = 28,
+    /// `[address]` → `[]`: writes all registers of the thread whose fault this thread received last to its memory, see
+    /// [`crate::fault::FaultRegisters`]. `NotFaulted`, `BadAddress`.
+    FaultRegisters = 29,
+    /// `[address]` → `[]`: the opposite. `NotFaulted`, `BadAddress` (also for an instruction or stack outside user space).
+    FaultSetRegisters = 30,
     /// `[account: MANAGE process, pages, placement]` → `[memory]`: cleared frames, paid by that process. See
     /// [`Placement`]. `NodeExhausted`, `AccountExhausted`, `BadArgument` (none, or over [`MAX_MEMORY_PAGES`]).
     MemoryCreate = 32,

@@ -3,6 +3,7 @@
 //! A line that has to change here is a change of the contract. Numbers are never used again for something
 //! else, so a line may be added, and none may be altered. The percpu server's are in `percpu_numbers.rs`.
 
+use abi::fault::{self, Fault, FaultRegisters, Verdict};
 use abi::syscall::{CpuMask, End, MemoryKind, Placement, access};
 use abi::window::{self, header};
 use abi::{Call, Handle, Message, Registers, Rights, Status, message, start, syscall};
@@ -31,6 +32,9 @@ fn calls() {
         (Call::ThreadExit, 25),
         (Call::ThreadYield, 26),
         (Call::ThreadAffinity, 27),
+        (Call::ThreadFaults, 28),
+        (Call::FaultRegisters, 29),
+        (Call::FaultSetRegisters, 30),
         (Call::MemoryCreate, 32),
         (Call::MemoryMap, 33),
         (Call::MemoryUnmap, 34),
@@ -84,8 +88,9 @@ fn statuses() {
         (Status::NotOnline, 18),
         (Status::HeapExhausted, 19),
         (Status::Bound, 20),
-        (Status::InUse, 37),
+        (Status::NotFaulted, 22),
         (Status::EndpointsExhausted, 24),
+        (Status::InUse, 37),
     ];
     let listed: Vec<(Status, u64)> = Status::ALL
         .iter()
@@ -167,6 +172,35 @@ fn call_records() {
     );
     assert_eq!(syscall::Moment::from_word(2), None);
     assert_eq!(CpuMask::only(65).0, [0, 2, 0, 0]);
+}
+
+/// A fault is told as `[badge, vector, error, address, instruction, stack, flags, thread]`.
+#[test]
+fn faults() {
+    let fault = Fault {
+        vector: 1,
+        error: 2,
+        address: 3,
+        instruction: 4,
+        stack: 5,
+        flags: 6,
+        thread: 7,
+    };
+    assert_eq!(fault.encode(), Message::new(1, [2, 3, 4, 5, 6, 7]));
+    assert_eq!(Fault::decode(&fault.encode()), fault);
+    let verdicts = [Verdict::Resume, Verdict::ResumeAt, Verdict::End];
+    assert_eq!(verdicts.map(|verdict| verdict as u64), [0, 1, 2]);
+    assert_eq!([0, 1, 2].map(Verdict::from_word), verdicts.map(Some));
+    assert_eq!(Verdict::from_word(3), None);
+    assert_eq!(fault::USER_FLAGS, 0x24_0dd5);
+    let words: [u64; 18] = core::array::from_fn(|index| index as u64);
+    let registers = FaultRegisters::decode(&words);
+    assert_eq!(registers.general[14], 14);
+    assert_eq!(
+        [registers.instruction, registers.stack, registers.flags],
+        [15, 16, 17]
+    );
+    assert_eq!(registers.encode(), words);
 }
 
 #[test]

@@ -1,30 +1,41 @@
-//! A thread broke the contract: the report, and the end of its process.
+//! A thread broke the contract: its fault is told to its fault endpoint; without one, the report and the end of its process.
 
 use core::fmt;
 
 use abi::syscall::End;
+use abi::window::WINDOW_BASE;
 
 use crate::cpu::frame::Frame;
 use crate::cpu::{self, this_cpu};
+use crate::ipc::faults;
 use crate::log;
-use crate::object::{Process, Running};
+use crate::object::{Parked, Process, Running};
 use crate::schedule;
 
 /// Most return addresses in a report.
 const MAX_DEPTH: usize = 8;
-const PAGE_FAULT: u64 = 14;
+/// The exception of an access to memory.
+pub const PAGE_FAULT: u64 = 14;
 /// In the error code of a page fault: the page is mapped.
 const PRESENT: u64 = 1;
 
-/// An exception of the running thread: the first touch of a page goes on, everything else ends its process.
+/// An exception of the running thread: the first touch of a page goes on, everything else is told to whoever wants to
+/// know, or ends its process.
 pub fn handle(mut current: Running) {
     let frame = &current.context().frame;
     let is_missing = frame.vector == PAGE_FAULT && frame.error & PRESENT == 0;
-    let space = current.process().space().filter(|_| is_missing);
-    if space.is_some_and(|space| space.touch(cpu::fault_address())) {
+    if is_missing && touch(current.process(), cpu::fault_address()) {
         return schedule::go_on(current);
     }
-    end(current);
+    let handler = current.thread().handler.get();
+    match handler.or_else(|| current.process().handler.get()) {
+        Some((endpoint, badge)) if !current.is_dead() => faults::send(current, endpoint, badge),
+        _ => end(current),
+    }
+}
+
+fn touch(process: &Process, address: u64) -> bool {
+    address >= WINDOW_BASE && process.space().is_some_and(|space| space.touch(address))
 }
 
 /// Reports the exception of the running thread, and ends its process. A process that was ended meanwhile, by somebody on
@@ -33,8 +44,18 @@ pub fn end(mut current: Running) {
     if current.process().has_ended() {
         return schedule::leave(current);
     }
-    let address = cpu::fault_address();
     cpu::entry::check_smap();
+    finish(&mut current, cpu::fault_address());
+    schedule::leave(current);
+}
+
+/// Does the same for a thread whose fault was told, and who was not resumed.
+pub fn end_doomed(mut thread: Parked) {
+    let address = thread.context().fault_address;
+    finish(&mut thread, address);
+}
+
+fn finish(current: &mut Parked, address: u64) {
     let frame = current.context().frame;
     let fault = Fault {
         frame: &frame,
@@ -57,7 +78,6 @@ pub fn end(mut current: Running) {
         address,
         instruction: frame.rip,
     });
-    schedule::leave(current);
 }
 
 struct Fault<'a> {

@@ -3,6 +3,7 @@
 //! The kernel sees words and at most one capability, and knows no protocol. When both sides are on one CPU
 //! the one continues where the other stops: no run queue is looked at, and the time slice goes on.
 
+pub mod faults;
 pub mod requests;
 
 use alloc::sync::Arc;
@@ -69,7 +70,7 @@ fn send(endpoint: Arc<Endpoint>, call: Call) {
         Some((call, receiver)) => match deliver(call, receiver) {
             Ok(receiver) => {
                 drop(endpoint);
-                continue_with(receiver);
+                schedule::switch_to(receiver);
             }
             Err((refused, receiver)) => {
                 receive_again(&endpoint, receiver);
@@ -90,7 +91,10 @@ fn receive_again(endpoint: &Endpoint, receiver: Parked) {
 /// Hands a call to a receiver; a call that is refused comes back with its refusal, and the receiver without one.
 fn deliver(call: Call, mut receiver: Parked) -> Result<Parked, (Parked, Parked)> {
     let Call { mut caller, badge } = call;
-    let words = caller.context().frame.registers().0;
+    let words = match caller.has_faulted() {
+        true => faults::words(&mut caller),
+        false => caller.context().frame.registers().0,
+    };
     let transfer = caller.context().transfer.take();
     match carry(badge, &words, transfer, receiver.process()) {
         Ok(message) => {
@@ -139,16 +143,6 @@ pub fn serve(endpoint: &Endpoint) {
                 receive_again(endpoint, receiver);
             }
         }
-    }
-}
-
-/// Runs a thread that has just got what it waited for: here, if it belongs here.
-fn continue_with(thread: Parked) {
-    if thread.thread().may_run_on(cpu::this_cpu()) {
-        schedule::switch_to(thread);
-    } else {
-        schedule::make_ready(thread);
-        schedule::dispatch();
     }
 }
 
@@ -217,10 +211,15 @@ fn answer(replier: &mut Running, words: &[u64; 9]) -> Result<Option<Parked>, Ref
     let Some(mut caller) = replier.take_caller() else {
         return Ok(None);
     };
-    let message = take_transfer(replier.process(), words)
-        .and_then(|transfer| carry(0, words, transfer, caller.process()));
+    let message = match caller.has_faulted() {
+        true => faults::judge(&mut caller, words).map(|()| None),
+        false => take_transfer(replier.process(), words)
+            .and_then(|transfer| carry(0, words, transfer, caller.process()))
+            .map(Some),
+    };
     match message {
-        Ok(message) => caller.answer(Ok(message)),
+        Ok(Some(message)) => caller.answer(Ok(message)),
+        Ok(None) => {}
         // A caller that has ended needs no answer.
         Err(_) if caller.is_dead() => {}
         Err(refusal) => {
@@ -244,7 +243,9 @@ fn wait(endpoint: Arc<Endpoint>, receiver: Parked, answered: Option<Parked>) {
             }
             schedule::switch_to(receiver);
         }
-        (None, Some(answered)) if answered.thread().cpu() == Some(cpu::this_cpu()) => continue_with(answered),
+        (None, Some(answered)) if answered.thread().cpu() == Some(cpu::this_cpu()) => {
+            schedule::switch_to(answered)
+        }
         (None, answered) => {
             if let Some(answered) = answered {
                 schedule::make_ready(answered);
@@ -254,8 +255,12 @@ fn wait(endpoint: Arc<Endpoint>, receiver: Parked, answered: Option<Parked>) {
     }
 }
 
-/// Tells a caller that nobody will answer.
+/// Tells a caller that nobody will answer. One that has faulted ends its process when it is run: not here, because what
+/// goes with that process may lose others, and how many in a row is for user space to say.
 pub fn lose(mut caller: Parked) {
-    caller.answer(Err(Status::ReplyLost.into()));
+    match caller.has_faulted() {
+        true => caller.settle_fault(false),
+        false => caller.answer(Err(Status::ReplyLost.into())),
+    }
     schedule::make_ready(caller);
 }

@@ -184,9 +184,17 @@ fn push(cpu: CpuId, thread: Parked, is_first: bool) {
     }
 }
 
-/// Runs this thread, or another one if it has ended.
+/// Runs this thread here, if it belongs here; another one otherwise, and when it has ended.
 pub fn switch_to(next: Parked) {
-    if !enter(next) {
+    let is_settled = next.thread().is_settled_on(cpu::this_cpu());
+    if is_settled {
+        // This CPU keeps its address space, as the assembly of messages relies on.
+        cpu::use_page_table(next.thread().root());
+        resume(next);
+    } else if !next.thread().may_run_on(cpu::this_cpu()) {
+        make_ready(next);
+        dispatch();
+    } else if !enter(next) {
         dispatch();
     }
 }
@@ -226,17 +234,26 @@ fn enter(mut next: Parked) -> bool {
     if !load(&next) {
         return false;
     }
+    if next.is_doomed() {
+        fault::end_doomed(next);
+        return false;
+    }
     if next.thread().note_cpu(cpu::this_cpu()) {
         next.process().count_migration();
     }
     next.settle_again_on(cpu::this_cpu());
+    resume(next);
+    true
+}
+
+/// Its page table is loaded, and the assembly knows what it has to.
+fn resume(mut next: Parked) {
     let context = next.context();
     cpu::switch_fs(&mut 0, context.fs_base);
     if let Some(fpu) = &context.fpu {
         fpu.load();
     }
     entry::set_current(next);
-    true
 }
 
 /// Loads the page table of a thread's process; not if it has ended.

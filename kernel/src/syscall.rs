@@ -48,6 +48,18 @@ fn act(mut caller: Running) {
             let answer = thread::affinity(&caller, &words);
             schedule::finish(caller, answer);
         }
+        Some(Call::ThreadFaults) => {
+            let answer = thread::faults(&caller, &words);
+            schedule::finish(caller, answer);
+        }
+        Some(Call::FaultRegisters) => {
+            let answer = ipc::faults::registers(&mut caller, &words);
+            schedule::finish(caller, answer);
+        }
+        Some(Call::FaultSetRegisters) => {
+            let answer = ipc::faults::set_registers(&mut caller, &words);
+            schedule::finish(caller, answer);
+        }
         Some(call) => {
             let answer = answer(call, caller.process(), &words);
             schedule::finish(caller, answer);

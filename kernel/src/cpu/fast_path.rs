@@ -27,8 +27,12 @@
 //!
 //! Then S waits in front of the chain, and C goes on with S's words, on the same time slice.
 //!
-//! Both have the same priority, since there is but one; no queue of threads is looked at. No instruction here
-//! is locked, multiplies, or loads a CPU's number; model-specific registers are left alone, and CR0, too, unless just
+//! **Verdict and receive.** The same, but for a C that has faulted (`ipc/faults.rs`): its only attention is that, and
+//! the verdict is to resume, at an instruction and a stack in user space if they are named. C goes on with all of its
+//! registers, by IRET. Clearing that attention is the only locked instruction here.
+//!
+//! Both have the same priority, since there is but one; no queue of threads is looked at. No other instruction here
+//! is locked, none multiplies, or loads a CPU's number; model-specific registers are left alone, and CR0, too, unless just
 //! one of the two has FPU state (`fpu.rs`), which is saved and loaded here. The words
 //! stay in their registers all the way. Tokens move by single stores (`object/thread.rs`), and a slot is read
 //! in the order that `FastTable` asks for.
@@ -43,6 +47,7 @@ use core::arch::global_asm;
 use core::mem::offset_of;
 
 use abi::Call;
+use abi::fault::Verdict;
 use x86_64::registers::control::Cr0Flags;
 use x86_64::structures::tss::TaskStateSegment;
 
@@ -50,6 +55,7 @@ use super::PAGE_TABLE;
 use super::entry::{LOCAL, Local};
 use super::frame::Frame;
 use super::tables::TSS;
+use crate::memory::address_space::USER_END;
 #[expect(unused_imports, reason = "named in the text above")]
 use crate::object::capability::FastTable;
 use crate::object::capability::{FAST_SLOTS, FastSlot};
@@ -122,8 +128,8 @@ global_asm!(
 3:
     .endm
 
-    /* Leaves the thread rsp, and enters rbx. */
-    .macro FAST_SWITCH
+    /* Leaves the thread rsp, and makes rbx the current one. */
+    .macro FAST_LEAVE
     mov rcx, gs:[rip + {local} + {scratch}]
     mov [rsp + {rsp}], rcx
     rdfsbase rcx
@@ -134,17 +140,10 @@ global_asm!(
     or rax, [rbx + {fpu}]
     jnz 6f
 64: mov gs:[rip + {tss} + {rsp0}], rbx
-    mov rax, gs:[rip + {local} + {user_gs}]
-    swapgs
-    wrgsbase rax
-    mov rcx, [rbx + {rip}]
-    mov r11, [rbx + {rflags}]
-    mov r15, [rbx + {r15}]
-    mov rbp, [rbx + {rbp}]
-    mov rsp, [rbx + {rsp}]
-    mov rbx, [rbx + {rbx}]
-    xor eax, eax
-    sysretq
+    .endm
+
+    /* What FAST_LEAVE does seldom. */
+    .macro FAST_LEAVE_SELDOM
 5:  mov rcx, [rbx + {fs}]
     wrfsbase rcx
     jmp 4b
@@ -168,6 +167,23 @@ global_asm!(
     xrstor64 [rcx]
 63: mov rdx, r11
     jmp 64b
+    .endm
+
+    /* The same, and enters rbx, which waits for an answer or a message. */
+    .macro FAST_SWITCH
+    FAST_LEAVE
+    mov rax, gs:[rip + {local} + {user_gs}]
+    swapgs
+    wrgsbase rax
+    mov rcx, [rbx + {rip}]
+    mov r11, [rbx + {rflags}]
+    mov r15, [rbx + {r15}]
+    mov rbp, [rbx + {rbp}]
+    mov rsp, [rbx + {rsp}]
+    mov rbx, [rbx + {rbx}]
+    xor eax, eax
+    sysretq
+    FAST_LEAVE_SELDOM
     .endm
 
     .text
@@ -221,7 +237,7 @@ fast_syscall_stub:
     test rbx, rbx
     jz 9f
     cmp qword ptr [rbx + {attention}], 0
-    jne 9f
+    jne 10f
     mov r15, gs:[r11]
     test r15, r15
     jz 9f
@@ -244,6 +260,33 @@ fast_syscall_stub:
     xor eax, eax
     sysretq
 
+    /* C waits for a verdict, perhaps. */
+10: cmp qword ptr [rbx + {attention}], {faulted}
+    jne 9f
+    cmp rsi, {resume_at}
+    ja 9f
+    jne 11f
+    mov rax, {user_end}
+    cmp rdx, rax
+    jae 9f
+    cmp r10, rax
+    ja 9f
+11: mov r15, gs:[r11]
+    test r15, r15
+    jz 9f
+    FAST_SPACE 9f
+    mov [rsp + {next}], r15
+    mov gs:[r11], rsp
+    mov qword ptr [rsp + {caller}], 0
+    cmp rsi, {resume_at}
+    jne 12f
+    mov [rbx + {rip}], rdx
+    mov [rbx + {rsp}], r10
+12: lock and qword ptr [rbx + {attention}], {not_faulted}
+    FAST_LEAVE
+    jmp exit_to_user
+    FAST_LEAVE_SELDOM
+
 8:  FAST_UNDO {call}
 9:  FAST_UNDO {reply_receive}
 "#,
@@ -261,6 +304,10 @@ fast_syscall_stub:
     slot_shift = const size_of::<FastSlot>().trailing_zeros(),
     send = const offset_of!(FastSlot, send),
     receive = const offset_of!(FastSlot, receive),
+    faulted = const attention::FAULTED,
+    not_faulted = const !(attention::FAULTED as i32),
+    resume_at = const Verdict::ResumeAt as u64,
+    user_end = const USER_END,
     receivers = const offset_of!(FastSlot, receivers),
     badge = const offset_of!(FastSlot, badge),
     open = const OPEN,

@@ -3,6 +3,7 @@
 //! The last seven words are what the CPU pushes on an interrupt (SDM volume 3, section 6.14.2), with the
 //! vector and an error code below; the rest is pushed by the stubs in `entry.rs`, in this order from above.
 
+use abi::fault::{FaultRegisters, USER_FLAGS};
 use abi::{Registers, Status};
 
 /// The vector of a thread that came by `syscall`: above all real ones. Only such a thread may leave by
@@ -74,6 +75,31 @@ impl Frame {
         [
             self.rdi, self.rsi, self.rdx, self.r10, self.r8, self.r9, self.r12, self.r13, self.r14,
         ] = registers.0;
+    }
+
+    /// All registers, for whoever handles a fault.
+    #[must_use]
+    pub fn all(&self) -> FaultRegisters {
+        FaultRegisters {
+            general: [
+                self.rax, self.rbx, self.rcx, self.rdx, self.rsi, self.rdi, self.rbp, self.r8, self.r9,
+                self.r10, self.r11, self.r12, self.r13, self.r14, self.r15,
+            ],
+            instruction: self.rip,
+            stack: self.rsp,
+            flags: self.rflags,
+        }
+    }
+
+    /// Changes all registers. Instruction and stack must lie in user space.
+    pub fn set_all(&mut self, registers: &FaultRegisters) {
+        [
+            self.rax, self.rbx, self.rcx, self.rdx, self.rsi, self.rdi, self.rbp, self.r8, self.r9, self.r10,
+            self.r11, self.r12, self.r13, self.r14, self.r15,
+        ] = registers.general;
+        self.rip = registers.instruction;
+        self.rsp = registers.stack;
+        self.rflags = registers.flags & USER_FLAGS | RFLAGS_INTERRUPTS_ON;
     }
 
     /// Puts the status in place.

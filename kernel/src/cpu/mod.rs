@@ -63,6 +63,13 @@ pub fn switch_page_table(root: u64) {
     PAGE_TABLE.local().switch(root, load_page_table);
 }
 
+/// The same, unless it is in use.
+pub fn use_page_table(root: u64) {
+    if PAGE_TABLE.local().load(Ordering::Relaxed) != root {
+        switch_page_table(root);
+    }
+}
+
 /// The page table that `cpu` uses.
 pub fn page_table_of(cpu: CpuId) -> u64 {
     PAGE_TABLE.on(cpu).root()

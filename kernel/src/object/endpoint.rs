@@ -78,6 +78,11 @@ impl Endpoint {
         self.receivers.word()
     }
 
+    /// Takes a receiver that waits on this CPU.
+    pub fn take_receiver(&self) -> Option<Parked> {
+        self.receivers.take()
+    }
+
     /// Finds a receiver of this CPU for a call; without one the call waits here, and other CPUs are asked.
     pub fn meet_receiver(self: &Arc<Self>, call: Call) -> Option<(Call, Parked)> {
         if let Some(receiver) = self.receivers.take() {

@@ -11,7 +11,7 @@ use lockfree::Doom;
 
 use super::capability::{FastTable, Table};
 use super::ending::Ending;
-use super::{Account, Capability, Notification, Object, Parked, Space, Thread, burial};
+use super::{Account, Capability, FaultHandler, Notification, Object, Parked, Space, Thread, burial};
 use crate::cpu::apic;
 use crate::cpu::frame::Frame;
 use crate::mailbox::Others;
@@ -27,6 +27,8 @@ pub struct Process {
     pub account: Arc<Account>,
     /// Its end.
     pub ending: Ending,
+    /// Where faults of its threads are told that have no place of their own.
+    pub handler: FaultHandler,
     /// When it will be ended for a test.
     pub doom: Doom,
     has_ended: AtomicBool,
@@ -66,6 +68,7 @@ impl Process {
             name,
             account,
             ending: Ending::new(),
+            handler: FaultHandler::none(),
             doom: Doom::none(),
             has_ended: AtomicBool::new(false),
             table: Lock::new(Table::new(fast_table.clone())),

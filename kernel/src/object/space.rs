@@ -213,6 +213,11 @@ impl Space {
     pub fn copy_in(&self, address: u64, to: &mut [u8]) -> Result<(), Refusal> {
         Ok(user::copy_in(&self.inner.lock().tables, address, to)?)
     }
+
+    /// Writes to a program's memory.
+    pub fn copy_out(&self, address: u64, from: &[u8]) -> Result<(), Refusal> {
+        Ok(user::copy_out(&self.inner.lock().tables, address, from)?)
+    }
 }
 
 impl Inner {

@@ -19,6 +19,7 @@ use percpu_core::CpuId;
 
 use super::capability::FastTable;
 use super::ending::Ending;
+use super::fault_handler::FaultHandler;
 use super::{Capability, Process, Space};
 use crate::cpu;
 use crate::cpu::fpu::State;
@@ -45,11 +46,13 @@ pub struct Thread {
     pub ending: Ending,
     /// The caller that it has received and not answered: the word of a token, or 0. See [`Thread::take_caller`].
     pub(crate) caller: AtomicU64,
+    /// Where its faults are told.
+    pub handler: FaultHandler,
     affinity: Lock<CpuMask, { rank::AFFINITY }>,
     /// The CPU that it ran on last.
     cpu: AtomicU16,
     /// What `fast` points to.
-    _kept: (Arc<CpuSet>, Arc<FastTable>),
+    kept: (Arc<CpuSet>, Arc<FastTable>),
 }
 
 /// What only the holder of the thread's token touches.
@@ -63,6 +66,8 @@ pub struct Context {
     pub fpu: Option<State>,
     /// The word behind this thread in a chain of receivers.
     pub next: u64,
+    /// The address of its last page fault that was told.
+    pub fault_address: u64,
     /// The capability that a call of this thread carries to its receiver.
     pub transfer: Option<Capability>,
 }
@@ -90,10 +95,14 @@ pub mod attention {
     pub const CALLER_ELSEWHERE: u64 = 4;
     /// Its calls are counted, because its process is to end at one of them.
     pub const COUNTED: u64 = 8;
+    /// It waits for a verdict on its fault, or goes on to its end with [`DOOMED`].
+    pub const FAULTED: u64 = 16;
+    /// Nobody resumes it after its fault: it ends its process as soon as it is run.
+    pub const DOOMED: u64 = 32;
 }
 
 // SAFETY: `context` is reached only through `Parked`, of which there is one for each thread (`make` makes it,
-// nothing copies it) and which is `Send` like what it owns. The pointers in `fast` lead to what `_kept` holds,
+// nothing copies it) and which is `Send` like what it owns. The pointers in `fast` lead to what `kept` holds,
 // and both types are `Sync`. Everything else is `Send` and `Sync` by itself.
 unsafe impl Sync for Thread {}
 // SAFETY: as above.
@@ -124,6 +133,7 @@ impl Thread {
             fs_base: 0,
             fpu: None,
             next: 0,
+            fault_address: 0,
             transfer: None,
         };
         let (cpus, table) = (space.shared_cpus(), process.fast_table());
@@ -139,9 +149,10 @@ impl Thread {
             number,
             ending: Ending::new(),
             caller: AtomicU64::new(0),
+            handler: FaultHandler::none(),
             affinity: Lock::new(affinity),
             cpu: AtomicU16::new(NOWHERE),
-            _kept: (cpus, table),
+            kept: (cpus, table),
         }))
     }
 
@@ -165,6 +176,18 @@ impl Thread {
     pub fn cpu(&self) -> Option<CpuId> {
         let cpu = self.cpu.load(Ordering::Relaxed);
         (cpu != NOWHERE).then(|| CpuId::new(cpu))
+    }
+
+    /// For CR3.
+    pub fn root(&self) -> u64 {
+        self.fast.root
+    }
+
+    /// Whether it ran on `cpu` last, which keeps its address space, and needs no look before it goes on there.
+    pub fn is_settled_on(&self, cpu: CpuId) -> bool {
+        self.fast.attention.load(Ordering::SeqCst) == 0
+            && self.cpu.load(Ordering::Relaxed) == cpu.get()
+            && self.kept.0.contains(cpu)
     }
 
     /// Notes where it runs now; whether that is a migration.
@@ -298,6 +321,38 @@ impl Parked {
         if !self.thread().may_run_on(cpu) {
             self.thread().set_attention(attention::MOVED, attention::MOVED);
         }
+    }
+
+    /// Its fault is told to somebody, from whom it gets a verdict.
+    pub fn note_fault(&mut self, address: u64) {
+        self.context().fault_address = address;
+        self.thread()
+            .set_attention(attention::FAULTED, attention::FAULTED);
+    }
+
+    /// Whether it waits for a verdict on its fault, not for an answer.
+    pub fn has_faulted(&self) -> bool {
+        self.has_attention(attention::FAULTED)
+    }
+
+    /// Whether its fault ends its process.
+    pub fn is_doomed(&self) -> bool {
+        self.has_attention(attention::DOOMED)
+    }
+
+    fn has_attention(&self, bits: u64) -> bool {
+        self.thread().fast.attention.load(Ordering::SeqCst) & bits != 0
+    }
+
+    /// The verdict on its fault.
+    pub fn settle_fault(&mut self, goes_on: bool) {
+        let value = if goes_on {
+            0
+        } else {
+            attention::FAULTED | attention::DOOMED
+        };
+        self.thread()
+            .set_attention(attention::FAULTED | attention::DOOMED, value);
     }
 
     /// Puts the answer of its call into its registers.

@@ -1,7 +1,7 @@
 //! Calls on threads.
 
 use abi::syscall::{ANY_CPU, CpuMask, End};
-use abi::{Rights, Status};
+use abi::{Handle, Rights, Status};
 use percpu_core::CpuId;
 
 use super::one;
@@ -50,6 +50,34 @@ pub fn exit(caller: Running, words: &[u64; 9]) {
         .process()
         .end_thread(caller.thread(), End::Exited(words[0]));
     schedule::leave(caller);
+}
+
+/// `ThreadFaults`: `[thread or process: MANAGE, or 0 for the caller, endpoint: SEND, or 0 for none]`.
+pub fn faults(caller: &Running, words: &[u64; 9]) -> Answer {
+    let [whose, endpoint, ..] = *words;
+    let told = match Handle(endpoint) {
+        Handle::NONE => None,
+        handle => Some(
+            caller
+                .process()
+                .table()
+                .look_up(handle, Rights::SEND, Object::as_endpoint)?,
+        ),
+    };
+    let told = told.as_ref().map(|(endpoint, badge)| (endpoint, *badge));
+    if Handle(whose).is_none() {
+        caller.thread().handler.set(told);
+        return DONE;
+    }
+    let capability = caller.process().table().find(Handle(whose))?.clone();
+    let handler = match &capability.object {
+        Object::Thread(thread) => &thread.handler,
+        Object::Process(process) => &process.handler,
+        _ => return Err(Status::WrongKind.into()),
+    };
+    require(capability.rights.contains(Rights::MANAGE), Status::MissingRight)?;
+    handler.set(told);
+    DONE
 }
 
 /// `ThreadAffinity`: `[thread: MANAGE or 0 for the caller, mask × 4]`. A running thread that may not stay

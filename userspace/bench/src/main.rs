@@ -14,10 +14,11 @@ mod samples;
 #[expect(unsafe_code, reason = "RDTSC around system calls")]
 mod stopwatch;
 
+use userlib::abi::Handle;
 use userlib::abi::syscall::CpuMask;
 use userlib::checks::Checks;
 use userlib::memory::{Mapping, Memory};
-use userlib::{Refusal, entry, println, thread};
+use userlib::{Refusal, entry, fault, println, thread};
 
 use peer::{Home, Peer};
 use samples::{Samples, Stopwatch};
@@ -67,6 +68,11 @@ fn calls(checks: &mut Checks, samples: &mut Samples) -> Result<(), Refusal> {
     samples.measure(checks, "round-trip-same-space", || {
         stopwatch::round_trip(own.endpoint)
     });
+    let handler = Peer::start(Home::Other, peer::resume())?;
+    fault::tell(Handle::NONE, Some(handler.endpoint))?;
+    warm_up(stopwatch::fault);
+    samples.measure(checks, "fault-round-trip", stopwatch::fault);
+    fault::tell(Handle::NONE, None)?;
     // From here on this thread has FPU state, too.
     stopwatch::use_fpu();
     let fpu = Peer::start(Home::Other, peer::echo_fpu())?;

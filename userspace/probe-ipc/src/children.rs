@@ -11,7 +11,7 @@ use userlib::process::{self, CODE_ADDRESS, Child};
 use userlib::thread::Place;
 
 /// Frames for a page of code and its page tables.
-const FRAMES: u64 = 32;
+pub const FRAMES: u64 = 32;
 /// See [`reading`].
 pub const READ: u64 = 7;
 /// See [`reading`].
@@ -147,7 +147,8 @@ fn start(
     Ok(child)
 }
 
-fn map_code(child: &Child, (from, to): (*const u8, *const u8)) -> Result<(), Refusal> {
+/// Maps the code between two labels.
+pub fn map_code(child: &Child, (from, to): (*const u8, *const u8)) -> Result<(), Refusal> {
     // SAFETY: the bytes between the two labels are this program's code.
     let code = unsafe { core::slice::from_raw_parts(from, to as usize - from as usize) };
     child.map_code(code)

@@ -10,6 +10,8 @@
 mod children;
 mod endpoints;
 mod ends;
+#[expect(unsafe_code, reason = "machine code that faults")]
+mod faults;
 #[expect(unsafe_code, reason = "fills and reads the registers of the FPU")]
 mod fpu;
 mod handles;
@@ -33,6 +35,7 @@ fn main() -> Result<u64, Refusal> {
     registers::check(&mut checks)?;
     fpu::check(&mut checks)?;
     ends::check(&mut checks)?;
+    faults::check(&mut checks)?;
     sums::check(&mut checks)?;
     endpoints::check(&mut checks)?;
     Ok(checks.code())

@@ -33,6 +33,8 @@ pub mod console;
 pub mod counter;
 pub mod crowd;
 pub mod device;
+#[expect(unsafe_code, reason = "the kernel writes registers to memory")]
+pub mod fault;
 pub mod ipc;
 #[expect(unsafe_code, reason = "memory that the kernel maps becomes slices")]
 pub mod memory;

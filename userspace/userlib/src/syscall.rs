@@ -78,9 +78,12 @@ pub fn ask(call: Call, registers: &Registers) -> Result<Registers, Refusal> {
     unsafe { command(call, registers) }
 }
 
-/// Whether a call may change mappings of the calling process outside its window, or start a thread in it.
+/// Whether a call may change mappings or memory of the calling process outside its window, or start a thread in it.
 /// Inside the window lies nothing but per-CPU cells: these bear any contents, and where they are gone an
 /// access ends the program. So neither window calls nor messages, by which a server changes a window, count.
 const fn can_change_memory(call: Call) -> bool {
-    matches!(call, Call::MemoryMap | Call::MemoryUnmap | Call::ThreadCreate)
+    matches!(
+        call,
+        Call::MemoryMap | Call::MemoryUnmap | Call::ThreadCreate | Call::FaultRegisters
+    )
 }
