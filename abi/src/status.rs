@@ -70,6 +70,8 @@ statuses! {
     Bound = 20,
     /// The caller that this thread received last, if there is one, has not faulted.
     NotFaulted = 22,
+    /// The caller's process may not give so high a priority. Word 0: the highest that it may.
+    PriorityTooHigh = 23,
     /// All per-CPU words that the kernel has for endpoints are taken. Word 0: how many there are.
     EndpointsExhausted = 24,
     /// Somebody has it already, and there is only one.

@@ -98,6 +98,10 @@ calls! {
     Receive = 3,
     /// `[0, answer…]` → `[]`: answers the caller that this thread received last. `NoCaller` without one.
     Reply = 4,
+    /// `[process: MANAGE, limit, priority]` → `[]`: the highest priority that it may give to a thread, and the one that its
+    /// threads begin with. A new process has [`DEFAULT_PRIORITY`] for both, or its maker's limit. `BadArgument`,
+    /// `PriorityTooHigh`.
+    ProcessPriority = 7,
     /// `[]` → `[endpoint]` with all rights and badge 0. `EndpointsExhausted`.
     EndpointCreate = 8,
     /// `[]` → `[notification]` with all rights.
@@ -147,6 +151,9 @@ calls! {
     FaultRegisters = 29,
     /// `[address]` → `[]`: the opposite. `NotFaulted`, `BadAddress` (also for an instruction or stack outside user space).
     FaultSetRegisters = 30,
+    /// `[thread: MANAGE, or 0 for the caller, priority]` → `[]`: below [`PRIORITIES`], greater is more urgent. The caller itself
+    /// runs at it from now on, also while it serves somebody, until it answers. `BadArgument`, `PriorityTooHigh`.
+    ThreadPriority = 31,
     /// `[account: MANAGE process, pages, placement]` → `[memory]`: cleared frames, paid by that process. See
     /// [`Placement`]. `NodeExhausted`, `AccountExhausted`, `BadArgument` (none, or over [`MAX_MEMORY_PAGES`]).
     MemoryCreate = 32,
@@ -221,6 +228,15 @@ pub const NOTIFICATION_BADGE: u64 = u64::MAX;
 
 /// For [`Call::ThreadCreate`]: no particular CPU.
 pub const ANY_CPU: u64 = u64::MAX;
+
+/// Priorities are below this.
+pub const PRIORITIES: u64 = 8;
+
+/// The most urgent one: init's and the percpu server's, for what they do by themselves.
+pub const HIGHEST_PRIORITY: u64 = PRIORITIES - 1;
+
+/// The priority of whom nobody gave another.
+pub const DEFAULT_PRIORITY: u64 = 3;
 
 /// Most frames of one memory object (per-CPU memory: pages × possible CPUs).
 pub const MAX_MEMORY_PAGES: u64 = 1 << 16;

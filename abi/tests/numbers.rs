@@ -16,6 +16,7 @@ fn calls() {
         (Call::ReplyReceive, 2),
         (Call::Receive, 3),
         (Call::Reply, 4),
+        (Call::ProcessPriority, 7),
         (Call::EndpointCreate, 8),
         (Call::NotificationCreate, 9),
         (Call::NotificationSignal, 10),
@@ -35,6 +36,7 @@ fn calls() {
         (Call::ThreadFaults, 28),
         (Call::FaultRegisters, 29),
         (Call::FaultSetRegisters, 30),
+        (Call::ThreadPriority, 31),
         (Call::MemoryCreate, 32),
         (Call::MemoryMap, 33),
         (Call::MemoryUnmap, 34),
@@ -89,6 +91,7 @@ fn statuses() {
         (Status::HeapExhausted, 19),
         (Status::Bound, 20),
         (Status::NotFaulted, 22),
+        (Status::PriorityTooHigh, 23),
         (Status::EndpointsExhausted, 24),
         (Status::InUse, 37),
     ];
@@ -107,6 +110,7 @@ fn limits() {
     assert_eq!(message::MESSAGE_WORDS, 6);
     assert_eq!(syscall::NOTIFICATION_BADGE, 0xffff_ffff_ffff_ffff);
     assert_eq!(syscall::ANY_CPU, 0xffff_ffff_ffff_ffff);
+    assert_eq!((syscall::PRIORITIES, syscall::DEFAULT_PRIORITY), (8, 3));
     assert_eq!(syscall::MAX_MEMORY_PAGES, 65_536);
     assert_eq!(syscall::MAX_CONSOLE_BYTES, 512);
     assert_eq!(syscall::MAX_WINDOW_LIST, 128);

@@ -99,6 +99,7 @@ fn deliver(call: Call, mut receiver: Parked) -> Result<Parked, (Parked, Parked)>
     match carry(badge, &words, transfer, receiver.process()) {
         Ok(message) => {
             receiver.answer(Ok(message));
+            receiver.context().priority = caller.context().priority;
             receiver.set_caller(caller);
             Ok(receiver)
         }

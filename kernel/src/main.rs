@@ -18,6 +18,7 @@ mod cpu;
 mod debug_exit;
 mod fault;
 mod ipc;
+mod levels;
 mod mailbox;
 mod memory;
 mod object;

@@ -1,33 +1,30 @@
-//! Which thread runs on which CPU: one queue for each CPU, round robin, slices of a millisecond.
+//! Which thread runs on which CPU: queues for each CPU by priority, round robin among equals, slices of a millisecond.
+//!
+//! No thread runs while a more urgent one is ready on its CPU. The assembly of messages need not look: whom it
+//! switches to runs at the same priority, and who is made ready meanwhile by another CPU comes with an interrupt.
 //!
 //! The running thread's token lies with its CPU's entry code, which hands it in; whoever got it leaves this file
 //! through [`finish`], [`switch_to`] or [`dispatch`]. A thread may run elsewhere as soon as its token is
 //! queued, because its registers lie in the thread itself.
 
 mod balance;
+mod queue;
 mod spaces;
 
-use alloc::collections::VecDeque;
-use lockfree::Idle;
+use alloc::sync::Arc;
+
 use percpu_core::CpuId;
 
 use crate::cpu::{self, apic, entry};
 use crate::ipc::requests;
 use crate::memory::kernel_map;
-use crate::object::{Parked, Running, interrupt};
+use crate::object::{Parked, Running, Thread, interrupt};
 use crate::refusal::Answer;
-use crate::sync::{Lock, check_none_is_held, rank};
-use crate::{fault, mailbox, per_cpu, syscall};
+use crate::sync::check_none_is_held;
+use crate::{fault, mailbox, syscall};
 
 /// The exception of an FPU instruction while CR0.TS is set.
 const DEVICE_NOT_AVAILABLE: u64 = 7;
-
-per_cpu! {
-    /// Threads that are ready to run here.
-    static QUEUE: Lock<VecDeque<Parked>, { rank::RUN_QUEUE }> = Lock::new(VecDeque::new());
-    /// Set before the queue is looked at for the last time, so that whoever queues later sends an interrupt.
-    static IDLE: Idle = Idle::at_boot();
-}
 
 /// Begins to run threads on this CPU, for ever.
 pub fn run() -> ! {
@@ -103,9 +100,18 @@ pub fn go_on(mut current: Running) {
     if !current.thread().may_run_on(cpu::this_cpu()) {
         make_ready(current.park());
         dispatch();
+    } else if queue::run_at(current.settle_priority()) {
+        make_room(current);
     } else {
         current.stay();
     }
+}
+
+/// The running thread goes on when nobody more urgent is ready any more; its slice begins anew then.
+fn make_room(current: Running) {
+    current.process().count_preemption();
+    queue::push(cpu::this_cpu(), current.park(), true);
+    dispatch();
 }
 
 /// Runs another thread when the process of the running one was ended within its own call.
@@ -122,7 +128,7 @@ pub fn leave(current: Running) {
 /// `ThreadYield`: lets the next one run.
 pub fn yield_now(mut current: Running) {
     current.answer(crate::refusal::DONE);
-    if QUEUE.local().lock().is_empty() {
+    if !queue::has_from(current.settle_priority()) {
         return go_on(current);
     }
     make_ready(current.park());
@@ -130,64 +136,65 @@ pub fn yield_now(mut current: Running) {
 }
 
 /// Moving at the end of every slice shares CPUs evenly among threads that their number does not divide into.
-fn on_slice_end(current: Running) {
+fn on_slice_end(mut current: Running) {
     entry::check_smap();
-    if QUEUE.local().lock().is_empty() {
+    let priority = current.settle_priority();
+    if !queue::has_from(priority) {
         apic::arm_timer();
         return go_on(current);
     }
     current.process().count_preemption();
-    let target = balance::least_loaded(&current.thread().affinity(), cpu::this_cpu());
-    push(target, current.park(), false);
+    let target = balance::least_loaded(&current.thread().affinity(), cpu::this_cpu(), priority);
+    queue::push(target, current.park(), false);
     dispatch();
 }
 
 /// Puts a thread at the end of the queue of its CPU, or of one that it may run on.
-pub fn make_ready(thread: Parked) {
-    push(home_of(&thread), thread, false);
+pub fn make_ready(mut thread: Parked) {
+    queue::push(home_of(&mut thread), thread, false);
 }
 
 /// Puts a thread at the front of the queue of its CPU.
-pub fn make_ready_first(thread: Parked) {
-    push(home_of(&thread), thread, true);
+pub fn make_ready_first(mut thread: Parked) {
+    queue::push(home_of(&mut thread), thread, true);
 }
 
 /// Puts a thread at the front of the queue of a CPU that it may run on.
 pub fn make_ready_on(cpu: CpuId, thread: Parked) {
-    push(cpu, thread, true);
+    queue::push(cpu, thread, true);
 }
 
 /// Puts a new thread where there is least to do; equally good CPUs take turns.
-pub fn start(thread: Parked) {
-    let target = balance::least_loaded(&thread.thread().affinity(), balance::next_start());
-    push(target, thread, false);
+pub fn start(mut thread: Parked) {
+    let priority = thread.settle_priority();
+    let target = balance::least_loaded(&thread.thread().affinity(), balance::next_start(), priority);
+    queue::push(target, thread, false);
 }
 
-fn home_of(thread: &Parked) -> CpuId {
-    let thread = thread.thread();
-    match thread.cpu() {
-        Some(cpu) if thread.may_run_on(cpu) => cpu,
-        _ => balance::least_loaded(&thread.affinity(), cpu::this_cpu()),
-    }
-}
-
-fn push(cpu: CpuId, thread: Parked, is_first: bool) {
-    {
-        let mut queue = QUEUE.on(cpu).lock();
-        match is_first {
-            true => queue.push_front(thread),
-            false => queue.push_back(thread),
-        }
-    }
-    if cpu != cpu::this_cpu() && IDLE.on(cpu).is_idle() {
+/// A thread's own priority was changed: it takes its place among those that are ready, and its CPU looks whether it runs it.
+pub fn change_priority(thread: &Arc<Thread>) {
+    queue::queue_again(thread);
+    if let Some(cpu) = thread.cpu().filter(|cpu| *cpu != cpu::this_cpu()) {
         apic::send_ipi(cpu, apic::WAKE_VECTOR as u8);
     }
 }
 
-/// Runs this thread here, if it belongs here; another one otherwise, and when it has ended.
-pub fn switch_to(next: Parked) {
-    let is_settled = next.thread().is_settled_on(cpu::this_cpu());
-    if is_settled {
+fn home_of(thread: &mut Parked) -> CpuId {
+    match thread.thread().cpu() {
+        Some(cpu) if thread.thread().may_run_on(cpu) => cpu,
+        _ => {
+            let priority = thread.settle_priority();
+            balance::least_loaded(&thread.thread().affinity(), cpu::this_cpu(), priority)
+        }
+    }
+}
+
+/// Runs this thread here, if it belongs here and nobody more urgent is ready; another one otherwise, and when it has ended.
+pub fn switch_to(mut next: Parked) {
+    if queue::run_at(next.settle_priority()) {
+        make_ready_first(next);
+        dispatch();
+    } else if next.thread().is_settled_on(cpu::this_cpu()) {
         // This CPU keeps its address space, as the assembly of messages relies on.
         cpu::use_page_table(next.thread().root());
         resume(next);
@@ -204,8 +211,7 @@ pub fn dispatch() {
     loop {
         mailbox::drain();
         requests::serve();
-        let next = QUEUE.local().lock().pop_front();
-        match next {
+        match queue::pop() {
             None => idle(),
             Some(next) if !next.thread().may_run_on(cpu::this_cpu()) => make_ready(next),
             Some(next) => {
@@ -220,13 +226,13 @@ pub fn dispatch() {
 fn idle() {
     cpu::switch_page_table(kernel_map::kernel_root());
     spaces::release_all();
-    IDLE.local().begin();
-    let is_empty = QUEUE.local().lock().is_empty() && requests::is_empty();
+    queue::set_idle(true);
+    let is_empty = queue::is_empty() && requests::is_empty();
     check_none_is_held("while the CPU idles");
     if is_empty {
         cpu::wait_for_interrupt();
     }
-    IDLE.local().end();
+    queue::set_idle(false);
 }
 
 /// Makes a thread this CPU's current one; not if it has ended.

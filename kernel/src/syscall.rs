@@ -48,6 +48,10 @@ fn act(mut caller: Running) {
             let answer = thread::affinity(&caller, &words);
             schedule::finish(caller, answer);
         }
+        Some(Call::ThreadPriority) => {
+            let answer = thread::priority(&mut caller, &words);
+            schedule::finish(caller, answer);
+        }
         Some(Call::ThreadFaults) => {
             let answer = thread::faults(&caller, &words);
             schedule::finish(caller, answer);
@@ -77,6 +81,7 @@ fn answer(call: Call, caller: &Arc<Process>, words: &[u64; 9]) -> Answer {
         Call::NotificationBind => notification::bind(caller, words),
         Call::DeathNotice => notification::death_notice(caller, words),
         Call::ProcessCreate => process::create(caller, words),
+        Call::ProcessPriority => process::priority(caller, words),
         Call::ProcessStats => process::stats(caller, words),
         Call::ProcessEnd => process::end(caller, words),
         Call::ThreadCreate => thread::create(caller, words),

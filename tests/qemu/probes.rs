@@ -8,7 +8,7 @@ use crate::lab::{TIME_LIMIT, boot, check, check_ending};
 /// Each probe, and a check that comes late in it: a probe that stops half-way is found out.
 const PROBES: [(&str, &str); 5] = [
     ("probe-cells", "neighbours"),
-    ("probe-ipc", "endpoints-come-back"),
+    ("probe-ipc", "limit-of-others"),
     ("probe-regions", "holds-nothing"),
     ("probe-refusals", "statics-untouched"),
     ("probe-threads", "endpoint-drop"),

@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use abi::start::{
     ARGUMENT_BYTES, ARGUMENT_OFFSET, Handover, MODULE_ADDRESS, NAME_OFFSET, START_INFO_ADDRESS, StartInfo,
 };
-use abi::syscall::{CpuMask, Placement, access};
+use abi::syscall::{CpuMask, HIGHEST_PRIORITY, Placement, access};
 use abi::{Handle, PAGE_SIZE};
 
 use super::elf::{Program, Segment};
@@ -35,7 +35,8 @@ pub fn start() {
     let mut name = [0; 16];
     name[..NAME.len()].copy_from_slice(NAME.as_bytes());
     let account = Account::root(frame::total_free());
-    let filled = Process::new(Name(name), account).and_then(|init| fill(&init, &program).map(|()| init));
+    let filled = Process::new(Name(name), account, HIGHEST_PRIORITY)
+        .and_then(|init| fill(&init, &program).map(|()| init));
     let init = filled.unwrap_or_else(|refusal| panic!("init does not fit: {refusal:?}"));
     let registers = Frame::user(program.entry(), STACK_END, 0);
     let thread = init

@@ -31,7 +31,8 @@
 //! the verdict is to resume, at an instruction and a stack in user space if they are named. C goes on with all of its
 //! registers, by IRET. Clearing that attention is the only locked instruction here.
 //!
-//! Both have the same priority, since there is but one; no queue of threads is looked at. No other instruction here
+//! **Priority.** In a call R takes over C's, and in an answer C still has it, or one of them needs attention
+//! (`attention::{MOVED, RAISED}`): so the CPU's own stays as it is, and no queue of threads is looked at. No other instruction here
 //! is locked, none multiplies, or loads a CPU's number; model-specific registers are left alone, and CR0, too, unless just
 //! one of the two has FPU state (`fpu.rs`), which is saved and loaded here. The words
 //! stay in their registers all the way. Tokens move by single stores (`object/thread.rs`), and a slot is read
@@ -215,6 +216,8 @@ fast_syscall_stub:
     jne 8f
     FAST_SPACE 8f
     mov rdi, r15
+    mov rax, [rsp + {priority}]
+    mov [rbx + {priority}], rax
     mov rax, [rbx + {next}]
     mov gs:[r11], rax
     mov [rbx + {caller}], rsp
@@ -322,6 +325,7 @@ fast_syscall_stub:
     fpu = const of_context(offset_of!(Context, fpu)),
     task_switched = const Cr0Flags::TASK_SWITCHED.bits() as u32,
     next = const of_context(offset_of!(Context, next)),
+    priority = const of_context(offset_of!(Context, priority)),
     attention = const of_fast(offset_of!(Fast, attention)),
     calling = const !(attention::CALLER_ELSEWHERE as i32),
     root = const of_fast(offset_of!(Fast, root)),

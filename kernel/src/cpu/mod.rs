@@ -65,7 +65,7 @@ pub fn switch_page_table(root: u64) {
 
 /// The same, unless it is in use.
 pub fn use_page_table(root: u64) {
-    if PAGE_TABLE.local().load(Ordering::Relaxed) != root {
+    if PAGE_TABLE.local().root() != root {
         switch_page_table(root);
     }
 }

@@ -32,6 +32,7 @@ pub fn send(mut current: Running, endpoint: Arc<Endpoint>, badge: u64) {
     };
     let mut words = words(&mut current);
     words[0] = badge;
+    receiver.context().priority = current.context().priority;
     receiver.answer(Ok(Registers(words)));
     receiver.set_caller(current.park());
     drop(endpoint);
@@ -97,7 +98,7 @@ pub fn set_registers(handler: &mut Running, words: &[u64; 9]) -> Answer {
 
 /// Does something with the faulted thread that the handler holds.
 fn with_faulted<T>(handler: &mut Running, act: impl FnOnce(&mut Parked) -> T) -> Result<T, Refusal> {
-    let mut caller = handler.take_caller().ok_or(Status::NotFaulted)?;
+    let mut caller = handler.thread().take_caller().ok_or(Status::NotFaulted)?;
     let result = match caller.has_faulted() {
         true => Ok(act(&mut caller)),
         false => Err(Status::NotFaulted.into()),

@@ -5,9 +5,10 @@
 //! CPU's chain looks for callers and says that it waits under the lock of that queue, and from then on its
 //! CPU is asked; a receiver that finds the chain open is on a CPU that is asked already.
 //!
+//! Callers wait by their priority, and in the order in which they came among equals.
+//!
 //! Bits of notifications that are bound here wait in the same place as callers, and go first.
 
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use abi::Status;
@@ -17,6 +18,7 @@ use super::{Parked, Receivers, notification};
 use crate::cpu;
 use crate::ipc;
 use crate::ipc::requests::{self, Request};
+use crate::levels::Levels;
 use crate::mailbox::{CpuSet, Others};
 use crate::refusal::Refusal;
 use crate::schedule;
@@ -31,9 +33,8 @@ pub struct Endpoint {
 }
 
 /// What receivers have to ask for.
-#[derive(Default)]
 struct Waiting {
-    callers: VecDeque<Call>,
+    callers: Levels<Call>,
     /// Bits of notifications that nobody has received.
     bits: u64,
 }
@@ -68,7 +69,10 @@ impl Endpoint {
         })?;
         Ok(Endpoint {
             receivers: Arc::new(receivers),
-            waiting: Lock::new(Waiting::default()),
+            waiting: Lock::new(Waiting {
+                callers: Levels::new(),
+                bits: 0,
+            }),
             asked: CpuSet::new(),
         })
     }
@@ -84,11 +88,12 @@ impl Endpoint {
     }
 
     /// Finds a receiver of this CPU for a call; without one the call waits here, and other CPUs are asked.
-    pub fn meet_receiver(self: &Arc<Self>, call: Call) -> Option<(Call, Parked)> {
+    pub fn meet_receiver(self: &Arc<Self>, mut call: Call) -> Option<(Call, Parked)> {
         if let Some(receiver) = self.receivers.take() {
             return Some((call, receiver));
         }
-        self.waiting.lock().callers.push_back(call);
+        let priority = call.caller.context().priority;
+        self.waiting.lock().callers.push(priority, call, false);
         self.ask_all();
         None
     }
@@ -125,7 +130,7 @@ impl Endpoint {
                 receiver.answer(Ok(notification::as_message(bits)));
                 return Met::Bits(receiver);
             }
-            let Some(call) = waiting.callers.pop_front() else {
+            let Some((_, call)) = waiting.callers.pop() else {
                 self.receivers.wait(receiver);
                 return Met::Nothing;
             };
@@ -160,7 +165,9 @@ pub fn close_here(receivers: &Receivers) {
 impl Drop for Endpoint {
     fn drop(&mut self) {
         let callers = &mut self.waiting.get_mut().callers;
-        callers.drain(..).for_each(|call| ipc::lose(call.caller));
+        while let Some((_, call)) = callers.pop() {
+            ipc::lose(call.caller);
+        }
         close_here(&self.receivers);
         for cpu in self.receivers.cpus().others() {
             requests::send(cpu, Request::Close(self.receivers.clone()));

@@ -6,10 +6,10 @@
 use alloc::sync::{Arc, Weak};
 
 use super::Endpoint;
-use crate::sync::Lock;
+use crate::sync::{Lock, rank};
 
 /// An endpoint for faults, or none.
-pub struct FaultHandler(Lock<Option<(Weak<Endpoint>, u64)>>);
+pub struct FaultHandler(Lock<Option<(Weak<Endpoint>, u64)>, { rank::HANDLER }>);
 
 impl FaultHandler {
     /// Nobody is told.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use abi::syscall::{CpuMask, End, Moment};
+use abi::syscall::{CpuMask, End, Moment, PRIORITIES};
 use abi::{Handle, Rights, Status};
 use lockfree::Doom;
 
@@ -27,6 +27,8 @@ pub struct Process {
     pub account: Arc<Account>,
     /// Its end.
     pub ending: Ending,
+    /// What priorities its threads may have.
+    pub priorities: Priorities,
     /// Where faults of its threads are told that have no place of their own.
     pub handler: FaultHandler,
     /// When it will be ended for a test.
@@ -48,6 +50,50 @@ struct Threads {
     started: u64,
 }
 
+/// What priorities the threads of a process may have.
+pub struct Priorities {
+    limit: AtomicU64,
+    start: AtomicU64,
+}
+
+impl Priorities {
+    /// Threads begin with this one and may have lower ones.
+    const fn up_to(priority: u64) -> Priorities {
+        Priorities {
+            limit: AtomicU64::new(priority),
+            start: AtomicU64::new(priority),
+        }
+    }
+
+    /// The highest that it may give to a thread, its own or another's.
+    pub fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// The one that its threads begin with.
+    pub fn start(&self) -> u64 {
+        self.start.load(Ordering::Relaxed)
+    }
+
+    /// Changes both.
+    pub fn set(&self, limit: u64, start: u64) {
+        self.limit.store(limit, Ordering::Relaxed);
+        self.start.store(start, Ordering::Relaxed);
+    }
+
+    /// Whether a process with these may give so high a priority.
+    pub fn check(&self, priority: u64) -> Result<(), Refusal> {
+        require(priority < PRIORITIES, Status::BadArgument)?;
+        match self.limit() {
+            limit if priority > limit => Err(Refusal {
+                status: Status::PriorityTooHigh,
+                words: [limit, 0],
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Up to 16 bytes.
 #[derive(Clone, Copy)]
 pub struct Name(pub [u8; 16]);
@@ -61,13 +107,14 @@ impl fmt::Display for Name {
 
 impl Process {
     /// A process without threads.
-    pub fn new(name: Name, account: Arc<Account>) -> Result<Arc<Process>, Refusal> {
+    pub fn new(name: Name, account: Arc<Account>, priority: u64) -> Result<Arc<Process>, Refusal> {
         let space = Space::new(&account)?;
         let fast_table = Arc::new(FastTable::new());
         Ok(Arc::new(Process {
             name,
             account,
             ending: Ending::new(),
+            priorities: Priorities::up_to(priority),
             handler: FaultHandler::none(),
             doom: Doom::none(),
             has_ended: AtomicBool::new(false),

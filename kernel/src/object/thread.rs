@@ -48,6 +48,10 @@ pub struct Thread {
     pub(crate) caller: AtomicU64,
     /// Where its faults are told.
     pub handler: FaultHandler,
+    /// At which it runs for itself.
+    own_priority: AtomicU64,
+    /// The CPU in whose queue it was put last.
+    queue: AtomicU16,
     affinity: Lock<CpuMask, { rank::AFFINITY }>,
     /// The CPU that it ran on last.
     cpu: AtomicU16,
@@ -66,6 +70,8 @@ pub struct Context {
     pub fpu: Option<State>,
     /// The word behind this thread in a chain of receivers.
     pub next: u64,
+    /// At which it runs, or would: a caller's, while it serves one; else its own. Wrong for a receiver that waits.
+    pub priority: u64,
     /// The address of its last page fault that was told.
     pub fault_address: u64,
     /// The capability that a call of this thread carries to its receiver.
@@ -89,7 +95,7 @@ pub struct Fast {
 pub mod attention {
     /// Its process has ended.
     pub const ENDED: u64 = 1;
-    /// Its set of CPUs was changed.
+    /// Its set of CPUs or its priority was changed.
     pub const MOVED: u64 = 2;
     /// The caller that it holds is not a thread of its CPU.
     pub const CALLER_ELSEWHERE: u64 = 4;
@@ -99,6 +105,8 @@ pub mod attention {
     pub const FAULTED: u64 = 16;
     /// Nobody resumes it after its fault: it ends its process as soon as it is run.
     pub const DOOMED: u64 = 32;
+    /// It has changed its priority while it serves a caller, who has another.
+    pub const RAISED: u64 = 64;
 }
 
 // SAFETY: `context` is reached only through `Parked`, of which there is one for each thread (`make` makes it,
@@ -128,14 +136,17 @@ impl Thread {
         frame: Frame,
         affinity: CpuMask,
     ) -> Parked {
+        let priority = process.priorities.start();
         let context = Context {
             frame,
             fs_base: 0,
             fpu: None,
             next: 0,
+            priority,
             fault_address: 0,
             transfer: None,
         };
+        let own_priority = AtomicU64::new(priority);
         let (cpus, table) = (space.shared_cpus(), process.fast_table());
         Parked::of(Arc::new(Thread {
             context: UnsafeCell::new(context),
@@ -150,6 +161,8 @@ impl Thread {
             ending: Ending::new(),
             caller: AtomicU64::new(0),
             handler: FaultHandler::none(),
+            own_priority,
+            queue: AtomicU16::new(NOWHERE),
             affinity: Lock::new(affinity),
             cpu: AtomicU16::new(NOWHERE),
             kept: (cpus, table),
@@ -176,6 +189,23 @@ impl Thread {
     pub fn cpu(&self) -> Option<CpuId> {
         let cpu = self.cpu.load(Ordering::Relaxed);
         (cpu != NOWHERE).then(|| CpuId::new(cpu))
+    }
+
+    /// Changes the priority at which it runs for itself.
+    pub fn set_priority(&self, priority: u64) {
+        self.own_priority.store(priority, Ordering::SeqCst);
+        self.fast.attention.fetch_or(attention::MOVED, Ordering::SeqCst);
+    }
+
+    /// The CPU in whose queue it was put last.
+    pub fn queue(&self) -> Option<CpuId> {
+        let cpu = self.queue.load(Ordering::SeqCst);
+        (cpu != NOWHERE).then(|| CpuId::new(cpu))
+    }
+
+    /// Notes in whose queue it is put.
+    pub fn note_queue(&self, cpu: CpuId) {
+        self.queue.store(cpu.get(), Ordering::SeqCst);
     }
 
     /// For CR3.
@@ -286,8 +316,28 @@ impl Parked {
     /// Takes the caller that waits for this thread's answer.
     pub fn take_caller(&mut self) -> Option<Parked> {
         let caller = self.thread().take_caller();
-        self.thread().set_attention(attention::CALLER_ELSEWHERE, 0);
+        self.thread()
+            .set_attention(attention::CALLER_ELSEWHERE | attention::RAISED, 0);
         caller
+    }
+
+    /// The priority at which it is to run: without a caller its own.
+    pub fn settle_priority(&mut self) -> u64 {
+        let thread = self.thread();
+        if thread.caller.load(Ordering::Relaxed) == 0 {
+            let own = thread.own_priority.load(Ordering::SeqCst);
+            self.context().priority = own;
+        }
+        self.context().priority
+    }
+
+    /// Runs at this priority from now on, until it answers whom it serves.
+    pub fn raise(&mut self, priority: u64) {
+        self.thread().set_priority(priority);
+        self.context().priority = priority;
+        if self.thread().caller.load(Ordering::Relaxed) != 0 {
+            self.thread().set_attention(attention::RAISED, attention::RAISED);
+        }
     }
 
     /// Lets a caller wait for this thread's answer. It holds none.

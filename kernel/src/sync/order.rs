@@ -44,34 +44,36 @@ ranks! {
     NOTICES = 5 "list of notices",
     /// Whom an interrupt is told to.
     INTERRUPT = 6 "interrupt",
+    /// Where a thread's faults are told.
+    HANDLER = 7 "fault handler",
     /// Bits, and who waits for them.
-    NOTIFICATION = 7 "notification",
+    NOTIFICATION = 8 "notification",
     /// Callers that wait.
-    ENDPOINT = 8 "endpoint",
+    ENDPOINT = 9 "endpoint",
     /// An end, and who waits for it.
-    ENDING = 9 "ending",
+    ENDING = 10 "ending",
     /// Where a thread may run.
-    AFFINITY = 10 "affinity",
+    AFFINITY = 11 "affinity",
     /// Calls handed to a CPU.
-    REQUESTS = 11 "queue of requests",
+    REQUESTS = 12 "queue of requests",
     /// Threads that are ready.
-    RUN_QUEUE = 12 "run queue",
+    RUN_QUEUE = 13 "run queue",
     /// Tables that are let go.
-    BURIAL = 13 "tables to let go",
+    BURIAL = 14 "tables to let go",
     /// What a process pays.
-    ACCOUNT = 14 "account",
+    ACCOUNT = 15 "account",
     /// The kernel's part of the first chunk.
-    WORDS = 15 "per-CPU words",
+    WORDS = 16 "per-CPU words",
     /// The allocator.
-    HEAP = 16 "heap",
+    HEAP = 17 "heap",
     /// Free frames of a node.
-    FRAMES = 17 "frame pool",
+    FRAMES = 18 "frame pool",
     /// Where the heap lies.
-    PIECES = 18 "pieces of the heap",
+    PIECES = 19 "pieces of the heap",
     /// Registers of I/O APICs.
-    LINES = 19 "lines of interrupts",
+    LINES = 20 "lines of interrupts",
     /// The serial line.
-    CONSOLE = 20 "console",
+    CONSOLE = 21 "console",
 }
 
 /// Whoever has this holds a lock of this rank.

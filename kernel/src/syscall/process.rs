@@ -1,6 +1,6 @@
 //! Calls on processes.
 
-use abi::syscall::{End, Moment};
+use abi::syscall::{DEFAULT_PRIORITY, End, Moment};
 use abi::{Call, Handle, Registers, Rights, Status};
 
 use super::answer;
@@ -15,7 +15,8 @@ pub fn create(caller: &Process, words: &[u64; 9]) -> Answer {
     require(frames > 0, Status::BadArgument)?;
     let name = (u128::from(high) << 64 | u128::from(low)).to_le_bytes();
     let account = Account::below(&caller.account, frames)?;
-    let process = Process::new(Name(name), account)?;
+    let priority = DEFAULT_PRIORITY.min(caller.priorities.limit());
+    let process = Process::new(Name(name), account, priority)?;
     let handle = caller.insert(Capability::all(Object::Process(process.clone())))?;
     match caller.insert(Capability::all(Object::Window(process))) {
         Ok(window) => Ok(Registers::of(&[handle.0, window.0])),
@@ -25,6 +26,16 @@ pub fn create(caller: &Process, words: &[u64; 9]) -> Answer {
             Err(refusal)
         }
     }
+}
+
+/// `ProcessPriority`: `[process: MANAGE, limit, priority]`.
+pub fn priority(caller: &Process, words: &[u64; 9]) -> Answer {
+    let [process, limit, start, ..] = *words;
+    let process = caller.look_up(process, Rights::MANAGE, Object::as_process)?;
+    caller.priorities.check(limit)?;
+    require(start <= limit, Status::BadArgument)?;
+    process.priorities.set(limit, start);
+    DONE
 }
 
 /// `ProcessStats`: `[process: READ]`.

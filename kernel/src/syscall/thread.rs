@@ -52,6 +52,25 @@ pub fn exit(caller: Running, words: &[u64; 9]) {
     schedule::leave(caller);
 }
 
+/// `ThreadPriority`: `[thread: MANAGE, or 0 for the caller, priority]`.
+pub fn priority(caller: &mut Running, words: &[u64; 9]) -> Answer {
+    let [handle, priority, ..] = *words;
+    let thread = match handle {
+        0 => caller.share(),
+        handle => caller
+            .process()
+            .look_up(handle, Rights::MANAGE, Object::as_thread)?,
+    };
+    caller.process().priorities.check(priority)?;
+    if core::ptr::eq(&*thread, caller.thread()) {
+        caller.raise(priority);
+    } else {
+        thread.set_priority(priority);
+        schedule::change_priority(&thread);
+    }
+    DONE
+}
+
 /// `ThreadFaults`: `[thread or process: MANAGE, or 0 for the caller, endpoint: SEND, or 0 for none]`.
 pub fn faults(caller: &Running, words: &[u64; 9]) -> Answer {
     let [whose, endpoint, ..] = *words;

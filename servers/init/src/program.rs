@@ -7,7 +7,7 @@ use abi::start::StartInfo;
 use abi::window::STATIC_FIRST_PAGE;
 use abi::{Handle, PAGE_SIZE, Rights};
 use boot_module::{Archive, Program, Run, Template};
-use userlib::process::Child;
+use userlib::process::{self, Child};
 use userlib::{percpu, println, start};
 
 use crate::child::{self, Texts};
@@ -43,6 +43,8 @@ fn fill_and_start(
 ) -> Result<(), Failure> {
     // Before it is anybody's client, so that a percpu server that follows learns of it.
     roster::add(supervisor.deaths, badge, child.window())?;
+    process::set_priority(child.process(), run.priority, run.priority)
+        .map_err(Failure::doing("give a program its priority"))?;
     child::load(child, program)?;
     attach(child, &program.template, supervisor, run.quota_pages, badge)?;
     let percpu = child.grant(supervisor.server.endpoint.0, Rights::SEND, badge);

@@ -5,7 +5,7 @@
 
 use abi::percpu::{INIT_BADGE, ledger};
 use abi::start::{Handover, StartInfo};
-use abi::syscall::Moment;
+use abi::syscall::{HIGHEST_PRIORITY, Moment};
 use abi::{Handle, Rights};
 use boot_module::{Archive, Program};
 use userlib::ipc::{self, Endpoint};
@@ -80,6 +80,8 @@ impl Keeper {
         }
         let frames = OWN_FRAMES + FRAMES_PER_CPU * start::info().handover.possible_cpus;
         let server = Child::create(frames, NAME).map_err(Failure::doing("make the percpu server"))?;
+        process::set_priority(server.process(), HIGHEST_PRIORITY, HIGHEST_PRIORITY)
+            .map_err(Failure::doing("give the percpu server its priority"))?;
         child::load(&server, &file)?;
         let info = self.give(&server)?;
         self.write_roster(&server)?;

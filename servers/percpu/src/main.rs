@@ -17,9 +17,11 @@ mod shared;
 
 use core::sync::atomic::Ordering;
 
+use abi::Handle;
 use abi::percpu::ledger::{ROSTER_WORDS, roster};
 use abi::percpu::{PercpuError, Request};
-use abi::{Handle, Message, Received};
+use abi::syscall::HIGHEST_PRIORITY;
+use abi::{Message, Received};
 use percpu_service::{FirstChunk, Service, count_malformed};
 use userlib::ipc::{self, Endpoint};
 use userlib::memory::{Mapping, Memory};
@@ -97,7 +99,12 @@ fn serve(endpoint: Endpoint) -> u64 {
                 }));
                 endpoint.receive()
             }
-            None => endpoint.reply_receive(&answer(&message)),
+            None => {
+                // At its client's priority the holder of the lock might wait for other clients, and all of them for it.
+                let raised = thread::set_priority(Handle::NONE, HIGHEST_PRIORITY);
+                assert!(raised.is_ok(), "init lets this server have its priority");
+                endpoint.reply_receive(&answer(&message))
+            }
         };
     }
 }

@@ -127,6 +127,7 @@ mod tests {
             memory: 5,
             expect: Expect::Fault,
             supervisor: true,
+            priority: 4,
             device: Some(Device {
                 interrupt: 8,
                 first_port: 112,
@@ -161,6 +162,7 @@ mod tests {
                 ports: 2,
             }),
             is_in_turn: true,
+            priority: 4,
             argument: "read 0x10: now",
         };
         assert_eq!(read, [Ok(expected)]);

@@ -38,6 +38,8 @@ pub struct Terms {
     /// Programs that run when it has ended, one after the other, as if they had been asked for. They bring nobody of
     /// their own.
     pub then: Vec<String>,
+    /// The priority of its threads, 0 to 7, and the highest that it may give.
+    pub priority: u32,
 }
 
 impl Default for Terms {
@@ -49,6 +51,7 @@ impl Default for Terms {
             supervisor: false,
             device: None,
             then: Vec::new(),
+            priority: 3,
         }
     }
 }
@@ -151,6 +154,7 @@ fn line(run: &Run) -> String {
         memory,
         expect,
         supervisor,
+        priority,
         device,
         then: _,
     } = run.terms;
@@ -169,13 +173,17 @@ fn line(run: &Run) -> String {
     });
     let device = device.unwrap_or_default();
     let in_turn = if run.in_turn { " in_turn=yes" } else { "" };
+    let priority = match priority {
+        priority if priority == Terms::default().priority => String::new(),
+        priority => format!(" priority={priority}"),
+    };
     let argument = run
         .argument
         .as_ref()
         .map(|argument| format!(" arg={argument}"))
         .unwrap_or_default();
     format!(
-        "run {} quota={quota} memory={memory} expect={expect}{supervisor}{device}{in_turn}{argument}\n",
+        "run {} quota={quota} memory={memory} expect={expect}{supervisor}{priority}{device}{in_turn}{argument}\n",
         run.name
     )
 }
@@ -198,7 +206,7 @@ mod tests {
     #[test]
     fn a_manifest_line_says_what_init_needs() {
         let table = toml::from_str(
-            "[probe]\nexpect = \"fault\"\nquota = 3\nsupervisor = true\n\
+            "[probe]\nexpect = \"fault\"\nquota = 3\nsupervisor = true\npriority = 5\n\
              device = { interrupt = 8, first_port = 112, ports = 2 }\n",
         )
         .unwrap();
@@ -210,7 +218,7 @@ mod tests {
         assert_eq!(
             manifest(&runs),
             "run counter quota=64 memory=2048 expect=exit\n\
-             run probe quota=3 memory=2048 expect=fault supervisor=yes device=8:112+2 arg=read 0x10: now\n"
+             run probe quota=3 memory=2048 expect=fault supervisor=yes priority=5 device=8:112+2 arg=read 0x10: now\n"
         );
     }
 

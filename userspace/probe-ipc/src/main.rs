@@ -17,18 +17,23 @@ mod fpu;
 mod handles;
 mod helpers;
 mod places;
+mod priorities;
 #[expect(unsafe_code, reason = "sets and reads registers around calls")]
 mod registers;
 mod sums;
 
-use userlib::abi::syscall::CpuMask;
+use userlib::abi::Handle;
+use userlib::abi::syscall::{CpuMask, DEFAULT_PRIORITY};
 use userlib::checks::Checks;
-use userlib::{Refusal, entry, thread};
+use userlib::{Refusal, entry, process, thread};
 
 entry!(main);
 
 fn main() -> Result<u64, Refusal> {
     thread::bind_self(&CpuMask::only(0))?;
+    // As urgent as the processes that it starts, until priorities are checked.
+    process::set_priority(process::own(), priorities::TOP, DEFAULT_PRIORITY)?;
+    thread::set_priority(Handle::NONE, DEFAULT_PRIORITY)?;
     let mut checks = Checks::new();
     handles::check(&mut checks)?;
     places::check(&mut checks)?;
@@ -38,5 +43,6 @@ fn main() -> Result<u64, Refusal> {
     faults::check(&mut checks)?;
     sums::check(&mut checks)?;
     endpoints::check(&mut checks)?;
+    priorities::check(&mut checks)?;
     Ok(checks.code())
 }

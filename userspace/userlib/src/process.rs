@@ -71,6 +71,14 @@ pub fn end(process: Handle) -> Result<(), Refusal> {
     ask(Call::ProcessEnd, &Registers::of(&[process.0])).map(drop)
 }
 
+/// Says which priority threads of a process may have at most, and begin with.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn set_priority(process: Handle, limit: u64, start: u64) -> Result<(), Refusal> {
+    ask(Call::ProcessPriority, &Registers::of(&[process.0, limit, start])).map(drop)
+}
+
 /// For tests: lets a process end at its n-th kernel call from now, the next one being 1; 0 takes that back.
 ///
 /// # Errors

@@ -135,6 +135,14 @@ impl Thread {
         bind(self.handle, cpus)
     }
 
+    /// Gives it another priority.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn set_priority(&self, priority: u64) -> Result<(), Refusal> {
+        set_priority(self.handle, priority)
+    }
+
     pub(crate) const fn handle(&self) -> Handle {
         self.handle
     }
@@ -153,7 +161,17 @@ pub(crate) fn bind(thread: Handle, cpus: &CpuMask) -> Result<(), Refusal> {
     ask(Call::ThreadAffinity, &Registers::of(&[thread.0, a, b, c, d])).map(drop)
 }
 
-/// Lets the next thread of this CPU run.
+/// Gives a thread, or with [`Handle::NONE`] the calling one, another priority. The caller runs at it at once; while it
+/// serves somebody, until it answers. Threads of different priorities do not share locks that spin: the holder might
+/// never run.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn set_priority(thread: Handle, priority: u64) -> Result<(), Refusal> {
+    ask(Call::ThreadPriority, &Registers::of(&[thread.0, priority])).map(drop)
+}
+
+/// Lets the next thread of this CPU run that is as urgent.
 pub fn yield_now() {
     // The kernel has no reason to refuse, and going on at once is a lawful way to yield.
     let _ = ask(Call::ThreadYield, &Registers::default());

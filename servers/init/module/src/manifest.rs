@@ -1,11 +1,12 @@
 //! The manifest: one line for each program that is to run.
 //!
-//! `run NAME quota=<pages per unit> memory=<frames> expect=exit|fault [supervisor=yes] [in_turn=yes]
-//! [device=<interrupt>:<first port>+<ports>] [arg=<rest of line>]`
+//! `run NAME quota=<pages per unit> memory=<frames> expect=exit|fault [supervisor=yes] [priority=<0 to 7>]
+//! [in_turn=yes] [device=<interrupt>:<first port>+<ports>] [arg=<rest of line>]`
 
 use core::fmt;
 
 use abi::start::{ARGUMENT_BYTES, NAME_BYTES};
+use abi::syscall::DEFAULT_PRIORITY;
 
 /// How a program has to end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,6 +57,8 @@ pub struct Run<'a> {
     pub device: Option<Device>,
     /// Whether it starts when all before it have ended, not at once.
     pub is_in_turn: bool,
+    /// The priority of its threads, and the highest that it may give.
+    pub priority: u64,
     /// What it is told.
     pub argument: &'a str,
 }
@@ -118,6 +121,7 @@ impl<'a> Run<'a> {
         }
         let (mut quota, mut memory, mut expect) = (None, None, None);
         let (mut has_supervisor, mut is_in_turn, mut device) = (false, false, None);
+        let mut priority = DEFAULT_PRIORITY;
         for term in words {
             let bad = ManifestError::BadTerm(term);
             let (key, value) = term.split_once('=').ok_or(bad)?;
@@ -125,6 +129,7 @@ impl<'a> Run<'a> {
             match (key, value) {
                 ("quota", _) => quota = Some(number()?),
                 ("memory", _) => memory = Some(number()?),
+                ("priority", _) => priority = number()?,
                 ("supervisor", "yes") => has_supervisor = true,
                 ("in_turn", "yes") => is_in_turn = true,
                 ("device", _) => device = Some(Device::read(value).ok_or(bad)?),
@@ -141,6 +146,7 @@ impl<'a> Run<'a> {
             has_supervisor,
             device,
             is_in_turn,
+            priority,
             argument,
         })
     }
@@ -158,7 +164,7 @@ mod tests {
     #[test]
     fn lines_are_read_in_order() {
         let text = b"run counter quota=64 memory=2048 expect=exit\n\n\
-            run probe quota=0 memory=9 expect=fault supervisor=yes in_turn=yes device=8:112+2 arg=read 0x10 arg=now quota=1\n";
+            run probe quota=0 memory=9 expect=fault supervisor=yes priority=5 in_turn=yes device=8:112+2 arg=read 0x10 arg=now quota=1\n";
         let runs: Vec<_> = runs(text).unwrap().map(Result::unwrap).collect();
         let counter = Run {
             name: "counter",
@@ -168,6 +174,7 @@ mod tests {
             has_supervisor: false,
             device: None,
             is_in_turn: false,
+            priority: 3,
             argument: "",
         };
         let probe = Run {
@@ -182,6 +189,7 @@ mod tests {
                 ports: 2,
             }),
             is_in_turn: true,
+            priority: 5,
             argument: "read 0x10 arg=now quota=1",
         };
         assert_eq!(runs, [counter, probe]);
@@ -194,6 +202,7 @@ mod tests {
         assert_eq!(one("run "), Err(BadName("")));
         assert_eq!(one("run quota=3"), Err(BadName("quota=3")));
         assert_eq!(one("run x quota=-3"), Err(BadTerm("quota=-3")));
+        assert_eq!(one("run x priority=high"), Err(BadTerm("priority=high")));
         assert_eq!(one("run x quta=3"), Err(BadTerm("quta=3")));
         assert_eq!(one("run x supervisor=no"), Err(BadTerm("supervisor=no")));
         assert_eq!(one("run x in_turn=no"), Err(BadTerm("in_turn=no")));

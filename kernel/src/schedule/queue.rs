@@ -1,0 +1,103 @@
+//! The threads that are ready to run on each CPU, by priority.
+//!
+//! Two words of each CPU are written under the lock of its queue or by the CPU itself: which priorities are ready, and
+//! the one that it runs at. Whoever makes a thread ready sets the first and then reads the second; a CPU that goes on at a
+//! lower priority sets the second and then reads the first. So one of them sees that somebody has to make room.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use lockfree::Idle;
+use percpu_core::CpuId;
+
+use crate::cpu::{self, apic};
+use crate::levels::Levels;
+use crate::object::{Parked, Thread};
+use crate::per_cpu;
+use crate::sync::{Lock, rank};
+
+per_cpu! {
+    /// Threads that are ready to run here.
+    static QUEUE: Lock<Levels<Parked>, { rank::RUN_QUEUE }> = Lock::new(Levels::new());
+    /// Which priorities they have: bit p.
+    static READY: AtomicU64 = AtomicU64::new(0);
+    /// The priority at which this CPU runs a thread.
+    static CURRENT: AtomicU64 = AtomicU64::new(0);
+    /// Set before the queue is looked at for the last time, so that whoever queues later sends an interrupt.
+    static IDLE: Idle = Idle::at_boot();
+}
+
+/// Queues a thread on a CPU, and makes that CPU look at it if it is urgent there.
+pub fn push(cpu: CpuId, mut thread: Parked, is_first: bool) {
+    thread.thread().note_queue(cpu);
+    let priority = {
+        let mut queue = QUEUE.on(cpu).lock();
+        // Not before: whoever changes it looks for the thread here afterwards.
+        let priority = thread.settle_priority();
+        queue.push(priority, thread, is_first);
+        READY.on(cpu).store(queue.occupied(), Ordering::SeqCst);
+        priority
+    };
+    let is_urgent = || IDLE.on(cpu).is_idle() || CURRENT.on(cpu).load(Ordering::SeqCst) < priority;
+    if cpu != cpu::this_cpu() && is_urgent() {
+        apic::send_ipi(cpu, apic::WAKE_VECTOR as u8);
+    }
+}
+
+/// Takes the most urgent thread of this CPU, which runs at its priority from now on.
+pub fn pop() -> Option<Parked> {
+    let mut queue = QUEUE.local().lock();
+    let (priority, thread) = queue.pop()?;
+    CURRENT.local().store(priority, Ordering::SeqCst);
+    READY.local().store(queue.occupied(), Ordering::SeqCst);
+    Some(thread)
+}
+
+/// This CPU runs at a priority from now on; whether somebody more urgent is ready.
+pub fn run_at(priority: u64) -> bool {
+    if CURRENT.local().load(Ordering::Relaxed) != priority {
+        CURRENT.local().store(priority, Ordering::SeqCst);
+    }
+    READY.local().load(Ordering::SeqCst) >> priority > 1
+}
+
+/// Whether a thread of this CPU is ready that is as urgent as this or more.
+pub fn has_from(priority: u64) -> bool {
+    READY.local().load(Ordering::SeqCst) >> priority != 0
+}
+
+/// Whether no thread of this CPU is ready.
+pub fn is_empty() -> bool {
+    READY.local().load(Ordering::SeqCst) == 0
+}
+
+/// Says that this CPU idles, or not.
+pub fn set_idle(is_idle: bool) {
+    match is_idle {
+        true => IDLE.local().begin(),
+        false => IDLE.local().end(),
+    }
+}
+
+/// What a thread of this priority would wait for on a CPU.
+pub fn load(cpu: CpuId, priority: u64) -> usize {
+    let queued = QUEUE.on(cpu).lock().count_from(priority);
+    let is_idle = IDLE.on(cpu).is_idle();
+    let runs = !is_idle && CURRENT.on(cpu).load(Ordering::Relaxed) >= priority;
+    2 * queued + usize::from(runs)
+}
+
+/// Puts a thread whose priority was changed to its new place, if it is in a queue.
+pub fn queue_again(thread: &Thread) {
+    let Some(cpu) = thread.queue() else {
+        return;
+    };
+    let found = {
+        let mut queue = QUEUE.on(cpu).lock();
+        let found = queue.remove(|queued| core::ptr::eq(queued.thread(), thread));
+        READY.on(cpu).store(queue.occupied(), Ordering::SeqCst);
+        found
+    };
+    if let Some(found) = found {
+        push(cpu, found, false);
+    }
+}
