@@ -145,8 +145,9 @@ impl Keeper {
 
 /// Lets the server end at a kernel call of its.
 pub fn arm(calls: u64, moment: Moment) -> Result<(), Failure> {
-    let server = *PROCESS.lock();
-    process::end_at(server, calls, moment).map_err(Failure::doing("arm the server"))
+    // Kept until it is armed: behind the lock the handle of a server that has ended is dropped.
+    let server = PROCESS.lock();
+    process::end_at(*server, calls, moment).map_err(Failure::doing("arm the server"))
 }
 
 /// Lets the server that comes next end at a kernel call of its.
@@ -165,6 +166,7 @@ pub fn frames() -> Result<[u64; 2], Failure> {
 
 /// Ends the server.
 pub fn end() -> Result<(), Failure> {
-    let server = *PROCESS.lock();
-    process::end(server).map_err(Failure::doing("end the server"))
+    // As in `arm`.
+    let server = PROCESS.lock();
+    process::end(*server).map_err(Failure::doing("end the server"))
 }
