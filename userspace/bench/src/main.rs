@@ -8,6 +8,7 @@
 #![no_main]
 
 mod anchors;
+mod interrupts;
 #[expect(unsafe_code, reason = "maps machine code into a process of its own")]
 mod peer;
 mod samples;
@@ -49,6 +50,7 @@ fn main() -> Result<u64, Refusal> {
     samples.measure(&mut checks, "syscall-refused", stopwatch::unknown_call);
     calls(&mut checks, &mut samples)?;
     pages(&mut checks, &mut samples)?;
+    interrupts::measure(&mut checks, &mut samples)?;
     Ok(checks.code())
 }
 

@@ -49,6 +49,12 @@ pub fn empty() -> u64 {
     end.wrapping_sub(start)
 }
 
+/// A reading.
+#[inline(always)]
+pub fn now() -> u64 {
+    reading!([""],).0
+}
+
 /// A thousand instructions.
 #[inline(never)]
 pub fn thousand() -> u64 {
