@@ -92,6 +92,9 @@ pub fn finish(mut current: Running, answer: Answer) {
 
 /// Goes on with the running thread, if it may.
 pub fn go_on(mut current: Running) {
+    if current.thread().is_settled() {
+        return go_on_here(current);
+    }
     if current.is_dead() {
         return leave(current);
     }
@@ -100,10 +103,15 @@ pub fn go_on(mut current: Running) {
     if !current.thread().may_run_on(cpu::this_cpu()) {
         make_ready(current.park());
         dispatch();
-    } else if queue::run_at(current.settle_priority()) {
-        make_room(current);
     } else {
-        current.stay();
+        go_on_here(current);
+    }
+}
+
+fn go_on_here(mut current: Running) {
+    match queue::run_at(current.settle_priority()) {
+        true => make_room(current),
+        false => current.stay(),
     }
 }
 

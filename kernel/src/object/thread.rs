@@ -23,7 +23,7 @@ use super::fault_handler::FaultHandler;
 use super::{Capability, Process, Space};
 use crate::cpu;
 use crate::cpu::fpu::State;
-use crate::cpu::frame::Frame;
+use crate::cpu::frame::{Frame, SYSCALL_VECTOR};
 use crate::ipc;
 use crate::mailbox::CpuSet;
 use crate::refusal::Answer;
@@ -213,9 +213,14 @@ impl Thread {
         self.fast.root
     }
 
+    /// Whether nothing about it has changed since a CPU entered it.
+    pub fn is_settled(&self) -> bool {
+        self.fast.attention.load(Ordering::SeqCst) == 0
+    }
+
     /// Whether it ran on `cpu` last, which keeps its address space, and needs no look before it goes on there.
     pub fn is_settled_on(&self, cpu: CpuId) -> bool {
-        self.fast.attention.load(Ordering::SeqCst) == 0
+        self.is_settled()
             && self.cpu.load(Ordering::Relaxed) == cpu.get()
             && self.kept.0.contains(cpu)
     }
@@ -342,6 +347,11 @@ impl Parked {
 
     /// Lets a caller wait for this thread's answer. It holds none.
     pub fn set_caller(&mut self, caller: Parked) {
+        // Settled anew before it is run elsewhere.
+        if caller.thread().cpu() != self.thread().cpu() {
+            self.thread()
+                .set_attention(attention::CALLER_ELSEWHERE, attention::CALLER_ELSEWHERE);
+        }
         let before = self.thread().caller.swap(caller.into_word(), Ordering::SeqCst);
         assert!(before == 0, "a thread that receives has no caller any more");
     }
@@ -408,6 +418,8 @@ impl Parked {
     /// Puts the answer of its call into its registers.
     pub fn answer(&mut self, answer: Answer) {
         let frame = &mut self.context().frame;
+        // The assembly of messages does not say so: the frame may be that of an interrupt before the call.
+        frame.vector = SYSCALL_VECTOR;
         match answer {
             Ok(registers) => {
                 frame.set_registers(&registers);

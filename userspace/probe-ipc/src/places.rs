@@ -23,6 +23,7 @@ pub fn check(checks: &mut Checks) -> Result<(), Refusal> {
     many_receivers(checks, endpoint)?;
     for cpu in machine::online() {
         from_elsewhere(checks, endpoint, cpu)?;
+        from_elsewhere_while_busy(checks, endpoint, cpu)?;
         moving_server(checks, endpoint, cpu)?;
         moved_caller(checks, endpoint, cpu)?;
         moved_receiver(checks, endpoint, cpu)?;
@@ -92,6 +93,34 @@ fn from_elsewhere(checks: &mut Checks, endpoint: Endpoint, cpu: usize) -> Result
         2 * CALLS,
     );
     Ok(())
+}
+
+/// The same, while two servers are busy with others: one finds the next caller waiting when it answers, and the other
+/// waits for calls again before that one is answered.
+fn from_elsewhere_while_busy(checks: &mut Checks, endpoint: Endpoint, cpu: usize) -> Result<(), Refusal> {
+    let start = || {
+        helpers::start(endpoint, Place::Cpu(0), |received| {
+            let turns = received.message.words[0] % 7 * 40;
+            (0..turns).for_each(|_| thread::yield_now());
+        })
+    };
+    let servers = [start()?, start()?];
+    let callers = [cpu, cpu, 0].map(|cpu| {
+        thread::spawn(Place::Cpu(cpu), move || {
+            let strayed = (0..CALLS).filter(|word| {
+                let is_right = endpoint.call(&message(1, *word)) == Ok(answer(1, *word));
+                !is_right || machine::this_cpu_hint() != cpu
+            });
+            strayed.count() as u64
+        })
+    });
+    for caller in callers {
+        checks.equal("call-from-elsewhere-while-busy", caller?.join(), Ok(0));
+    }
+    servers
+        .iter()
+        .try_for_each(|_| endpoint.call(&message(helpers::END, 0)).map(drop))?;
+    servers.into_iter().try_for_each(|server| server.join().map(drop))
 }
 
 /// The server goes to another CPU between a message and its answer, and back.
