@@ -5,6 +5,16 @@ use crate::Handle;
 /// Words in a message, beside the label.
 pub const MESSAGE_WORDS: usize = 6;
 
+/// Words of a long message: those of a [`Message`], and [`MORE_WORDS`] that lie in the message page.
+pub const LONG_WORDS: usize = MESSAGE_WORDS + MORE_WORDS;
+
+/// Words in a thread's message page, at the place that [`crate::Call::MessagePage`] named.
+pub const MORE_WORDS: usize = 4;
+
+/// In place of a capability: more words of this message are in the message page. What is received has it only if they were
+/// sent: without it the page's words are from before, and not this message's.
+pub const IN_PAGE: Handle = Handle(u64::MAX);
+
 /// What a caller sends, and what a server answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Message {

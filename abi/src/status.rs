@@ -74,6 +74,8 @@ statuses! {
     PriorityTooHigh = 23,
     /// All per-CPU words that the kernel has for endpoints are taken. Word 0: how many there are.
     EndpointsExhausted = 24,
+    /// More words than registers hold, and the sender or the receiver has no message page.
+    NoMessagePage = 25,
     /// Somebody has it already, and there is only one.
     InUse = 37,
 }

@@ -88,16 +88,22 @@ calls! {
     /// Nothing, the cheapest way into the kernel and back.
     Nothing = 0,
     /// `[endpoint: SEND, message…]` → `[0, answer…]`: sends and waits for the answer. A capability in the
-    /// message is copied (it needs `GRANT`). `ReplyLost` when the receiver ends first.
+    /// message is copied (it needs `GRANT`). `ReplyLost` when the receiver ends first. `NoMessagePage` for more words
+    /// without a page, the caller's or the receiver's.
     Call = 1,
     /// `[endpoint: RECEIVE, answer…]` → `[badge, message…]`: answers the caller that this thread received
-    /// last, and waits for the next one. Without such a caller it just waits.
+    /// last, and waits for the next one. Without such a caller it just waits. More words for a caller without a
+    /// message page are left out.
     ReplyReceive = 2,
     /// `[endpoint: RECEIVE]` → `[badge, message…]`: waits for a caller. One that was not answered yet gets
     /// `ReplyLost`.
     Receive = 3,
     /// `[0, answer…]` → `[]`: answers the caller that this thread received last. `NoCaller` without one.
     Reply = 4,
+    /// `[memory: READ and WRITE, or 0 for none, byte offset]` → `[]`: where the calling thread has the
+    /// [`crate::message::MORE_WORDS`] more words of messages with [`crate::message::IN_PAGE`]. A multiple of 64 in memory
+    /// that is not per-CPU. The thread keeps the memory. `BadArgument`, `Misaligned`.
+    MessagePage = 5,
     /// `[process: MANAGE, limit, priority]` → `[]`: the highest priority that it may give to a thread, and the one that its
     /// threads begin with. A new process has [`DEFAULT_PRIORITY`] for both, or its maker's limit. `BadArgument`,
     /// `PriorityTooHigh`.

@@ -16,6 +16,7 @@ fn calls() {
         (Call::ReplyReceive, 2),
         (Call::Receive, 3),
         (Call::Reply, 4),
+        (Call::MessagePage, 5),
         (Call::ProcessPriority, 7),
         (Call::EndpointCreate, 8),
         (Call::NotificationCreate, 9),
@@ -93,6 +94,7 @@ fn statuses() {
         (Status::NotFaulted, 22),
         (Status::PriorityTooHigh, 23),
         (Status::EndpointsExhausted, 24),
+        (Status::NoMessagePage, 25),
         (Status::InUse, 37),
     ];
     let listed: Vec<(Status, u64)> = Status::ALL
@@ -108,6 +110,8 @@ fn limits() {
     assert_eq!(abi::PAGE_SIZE, 4096);
     assert_eq!(abi::MAX_CPUS, 256);
     assert_eq!(message::MESSAGE_WORDS, 6);
+    assert_eq!((message::MORE_WORDS, message::LONG_WORDS), (4, 10));
+    assert_eq!(message::IN_PAGE.0, u64::MAX);
     assert_eq!(syscall::NOTIFICATION_BADGE, 0xffff_ffff_ffff_ffff);
     assert_eq!(syscall::ANY_CPU, 0xffff_ffff_ffff_ffff);
     assert_eq!((syscall::PRIORITIES, syscall::DEFAULT_PRIORITY), (8, 3));

@@ -4,10 +4,12 @@
 //! the one continues where the other stops: no run queue is looked at, and the time slice goes on.
 
 pub mod faults;
+pub mod pages;
 pub mod requests;
 
 use alloc::sync::Arc;
 
+use abi::message::IN_PAGE;
 use abi::{Handle, Registers, Rights, Status};
 
 use crate::cpu;
@@ -21,7 +23,7 @@ const CAPABILITY: usize = 8;
 
 /// `Call`: sends, and waits for the answer.
 pub fn call(mut caller: Running, words: &[u64; 9]) {
-    match prepare_call(caller.process(), words) {
+    match prepare_call(&mut caller, words) {
         Err(refusal) => schedule::finish(caller, Err(refusal)),
         Ok((endpoint, badge, transfer)) => {
             caller.context().transfer = transfer;
@@ -38,20 +40,23 @@ pub fn call(mut caller: Running, words: &[u64; 9]) {
 
 type Prepared = (Arc<Endpoint>, u64, Option<Capability>);
 
-fn prepare_call(process: &Process, words: &[u64; 9]) -> Result<Prepared, Refusal> {
-    let table = process.table();
+fn prepare_call(caller: &mut Running, words: &[u64; 9]) -> Result<Prepared, Refusal> {
+    let table = caller.process().table();
     let (endpoint, badge) = table.look_up(Handle(words[0]), Rights::SEND, Object::as_endpoint)?;
     drop(table);
-    Ok((endpoint, badge, take_transfer(process, words)?))
+    Ok((endpoint, badge, take_transfer(caller, words)?))
 }
 
-/// The capability that a message carries.
-fn take_transfer(process: &Process, words: &[u64; 9]) -> Result<Option<Capability>, Refusal> {
+/// The capability that a message carries. One with more words carries none, and its sender needs a page.
+fn take_transfer(sender: &mut Running, words: &[u64; 9]) -> Result<Option<Capability>, Refusal> {
     let handle = Handle(words[CAPABILITY]);
     if handle.is_none() {
         return Ok(None);
     }
-    let table = process.table();
+    if pages::has_more(words) {
+        return pages::require_page(sender).map(|()| None);
+    }
+    let table = sender.process().table();
     let capability = table.find(handle)?;
     if !capability.rights.contains(Rights::GRANT) {
         return Err(Status::MissingRight.into());
@@ -96,8 +101,13 @@ fn deliver(call: Call, mut receiver: Parked) -> Result<Parked, (Parked, Parked)>
         false => caller.context().frame.registers().0,
     };
     let transfer = caller.context().transfer.take();
-    match carry(badge, &words, transfer, receiver.process()) {
-        Ok(message) => {
+    let has_page = match pages::has_more(&words) {
+        true => pages::require_page(&mut receiver),
+        false => Ok(()),
+    };
+    match has_page.and_then(|()| carry(badge, &words, transfer, receiver.process())) {
+        Ok(mut message) => {
+            add_words(&words, &mut caller, &mut message, &mut receiver);
             receiver.answer(Ok(message));
             receiver.context().priority = caller.context().priority;
             receiver.set_caller(caller);
@@ -107,6 +117,14 @@ fn deliver(call: Call, mut receiver: Parked) -> Result<Parked, (Parked, Parked)>
             caller.answer(Err(refusal));
             Err((caller, receiver))
         }
+    }
+}
+
+/// More words, if the message has some and both have a page.
+fn add_words(sent: &[u64; 9], from: &mut Parked, message: &mut Registers, to: &mut Parked) {
+    if pages::has_more(sent) && to.context().page != 0 {
+        pages::copy(from, to);
+        message.0[CAPABILITY] = IN_PAGE.0;
     }
 }
 
@@ -214,12 +232,15 @@ fn answer(replier: &mut Running, words: &[u64; 9]) -> Result<Option<Parked>, Ref
     };
     let message = match caller.has_faulted() {
         true => faults::judge(&mut caller, words).map(|()| None),
-        false => take_transfer(replier.process(), words)
+        false => take_transfer(replier, words)
             .and_then(|transfer| carry(0, words, transfer, caller.process()))
             .map(Some),
     };
     match message {
-        Ok(Some(message)) => caller.answer(Ok(message)),
+        Ok(Some(mut message)) => {
+            add_words(words, replier, &mut message, &mut caller);
+            caller.answer(Ok(message));
+        }
         Ok(None) => {}
         // A caller that has ended needs no answer.
         Err(_) if caller.is_dead() => {}

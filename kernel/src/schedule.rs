@@ -202,7 +202,14 @@ pub fn switch_to(mut next: Parked) {
     if queue::run_at(next.settle_priority()) {
         make_ready_first(next);
         dispatch();
-    } else if next.thread().is_settled_on(cpu::this_cpu()) {
+    } else {
+        switch_among_equals(next);
+    }
+}
+
+/// The same for a thread that has taken over the priority of the one that was running.
+pub fn switch_among_equals(next: Parked) {
+    if next.thread().is_settled_on(cpu::this_cpu()) {
         // This CPU keeps its address space, as the assembly of messages relies on.
         cpu::use_page_table(next.thread().root());
         resume(next);

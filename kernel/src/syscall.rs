@@ -48,6 +48,10 @@ fn act(mut caller: Running) {
             let answer = thread::affinity(&caller, &words);
             schedule::finish(caller, answer);
         }
+        Some(Call::MessagePage) => {
+            let answer = ipc::pages::set(&mut caller, &words);
+            schedule::finish(caller, answer);
+        }
         Some(Call::ThreadPriority) => {
             let answer = thread::priority(&mut caller, &words);
             schedule::finish(caller, answer);

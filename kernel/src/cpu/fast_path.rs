@@ -5,7 +5,7 @@
 //!
 //! **Call.** Let C be the thread that calls.
 //! 1. The CPU has FSGSBASE and XSAVE: without them SYSCALL enters elsewhere.
-//! 2. The message carries no capability, and C needs no [`attention`] (but for that caller of its own): its
+//! 2. The message carries no capability; if it has more words, C and R have a message page (`ipc/pages.rs`). C needs no [`attention`] (but for that caller of its own): its
 //!    process lives, and its set of CPUs has not been changed.
 //! 3. The handle is the one that its slot of C's [`FastTable`] may be called with: this is bounds, generation,
 //!    kind and the right to send.
@@ -13,12 +13,12 @@
 //! 5. R needs no attention either.
 //! 6. R's page table is C's, or this CPU is in the set of those that may hold translations of it.
 //!
-//! Then R is taken from the chain, C becomes R's caller, and R goes on with C's words and the badge, on C's
+//! Then more words are copied from page to page, R is taken from the chain, C becomes R's caller, and R goes on with C's words and the badge, on C's
 //! time slice.
 //!
 //! **Answer and receive.** Let S be the server's thread.
 //! 1. As above.
-//! 2. The answer carries no capability.
+//! 2. The answer carries no capability; if it has more words, S and C have a message page.
 //! 3. The handle is the one that its slot may be received at with.
 //! 4. S needs no attention: its process lives, it may stay here, and its caller is a thread of this CPU.
 //! 5. S has a caller C, who needs no attention either.
@@ -49,6 +49,7 @@ use core::mem::offset_of;
 
 use abi::Call;
 use abi::fault::Verdict;
+use abi::message::{IN_PAGE, MORE_WORDS};
 use x86_64::registers::control::Cr0Flags;
 use x86_64::structures::tss::TaskStateSegment;
 
@@ -187,6 +188,88 @@ global_asm!(
     FAST_LEAVE_SELDOM
     .endm
 
+    /* Both threads have a message page. */
+    .macro FAST_PAGES refused
+    cmp qword ptr [rsp + {page}], 0
+    je \refused
+    cmp qword ptr [rbx + {page}], 0
+    je \refused
+    .endm
+
+    /* The words in them, from the thread rsp to rbx. */
+    .macro FAST_COPY
+    mov rax, [rsp + {page}]
+    mov rcx, [rbx + {page}]
+    .set word, 0
+    .rept {more_words}
+    mov rbp, [rax + 8 * word]
+    mov [rcx + 8 * word], rbp
+    .set word, word + 1
+    .endr
+    .endm
+
+    .macro FAST_CALL has_more refused
+    test qword ptr [rsp + {attention}], {calling}
+    jnz \refused
+    FAST_SLOT
+    cmp rdi, [rcx + {send}]
+    jne \refused
+    mov r11, [rcx + {receivers}]
+    mov r15, [rcx + {badge}]
+    cmp rdi, [rcx + {send}]
+    jne \refused
+    mov rbx, gs:[r11]
+    cmp rbx, {open}
+    jbe \refused
+    cmp qword ptr [rbx + {attention}], 0
+    jne \refused
+    .if \has_more
+    FAST_PAGES \refused
+    .endif
+    FAST_SPACE \refused
+    .if \has_more
+    FAST_COPY
+    .endif
+    mov rdi, r15
+    mov rax, [rsp + {priority}]
+    mov [rbx + {priority}], rax
+    mov rax, [rbx + {next}]
+    mov gs:[r11], rax
+    mov [rbx + {caller}], rsp
+    FAST_SWITCH
+    .endm
+
+    .macro FAST_ANSWER has_more refused faulted
+    FAST_SLOT
+    cmp rdi, [rcx + {receive}]
+    jne \refused
+    mov r11, [rcx + {receivers}]
+    cmp rdi, [rcx + {receive}]
+    jne \refused
+    cmp qword ptr [rsp + {attention}], 0
+    jne \refused
+    mov rbx, [rsp + {caller}]
+    test rbx, rbx
+    jz \refused
+    cmp qword ptr [rbx + {attention}], 0
+    jne \faulted
+    mov r15, gs:[r11]
+    test r15, r15
+    jz \refused
+    .if \has_more
+    FAST_PAGES \refused
+    .endif
+    FAST_SPACE \refused
+    .if \has_more
+    FAST_COPY
+    .endif
+    mov [rsp + {next}], r15
+    mov gs:[r11], rsp
+    mov qword ptr [rsp + {caller}], 0
+    xor edi, edi
+    FAST_SWITCH
+    .endm
+
     .text
     .balign 64
     .global fast_syscall_stub
@@ -199,57 +282,15 @@ fast_syscall_stub:
 
     FAST_SAVE
     test r14, r14
-    jnz 8f
-    test qword ptr [rsp + {attention}], {calling}
-    jnz 8f
-    FAST_SLOT
-    cmp rdi, [rcx + {send}]
-    jne 8f
-    mov r11, [rcx + {receivers}]
-    mov r15, [rcx + {badge}]
-    cmp rdi, [rcx + {send}]
-    jne 8f
-    mov rbx, gs:[r11]
-    cmp rbx, {open}
-    jbe 8f
-    cmp qword ptr [rbx + {attention}], 0
-    jne 8f
-    FAST_SPACE 8f
-    mov rdi, r15
-    mov rax, [rsp + {priority}]
-    mov [rbx + {priority}], rax
-    mov rax, [rbx + {next}]
-    mov gs:[r11], rax
-    mov [rbx + {caller}], rsp
-    FAST_SWITCH
+    jnz 13f
+    FAST_CALL 0 8f
 
 2:  cmp rax, {reply_receive}
     jne 7f
     FAST_SAVE
     test r14, r14
-    jnz 9f
-    FAST_SLOT
-    cmp rdi, [rcx + {receive}]
-    jne 9f
-    mov r11, [rcx + {receivers}]
-    cmp rdi, [rcx + {receive}]
-    jne 9f
-    cmp qword ptr [rsp + {attention}], 0
-    jne 9f
-    mov rbx, [rsp + {caller}]
-    test rbx, rbx
-    jz 9f
-    cmp qword ptr [rbx + {attention}], 0
-    jne 10f
-    mov r15, gs:[r11]
-    test r15, r15
-    jz 9f
-    FAST_SPACE 9f
-    mov [rsp + {next}], r15
-    mov gs:[r11], rsp
-    mov qword ptr [rsp + {caller}], 0
-    xor edi, edi
-    FAST_SWITCH
+    jnz 14f
+    FAST_ANSWER 0 9f 10f
 
     /* Nothing is asked for: the user's GS base is mended, as at every exit. */
 7:  test rax, rax
@@ -262,6 +303,14 @@ fast_syscall_stub:
     wrgsbase rax
     xor eax, eax
     sysretq
+
+    /* More words, or a capability. */
+13: cmp r14, {in_page}
+    jne 8f
+    FAST_CALL 1 8f
+14: cmp r14, {in_page}
+    jne 9f
+    FAST_ANSWER 1 9f 9f
 
     /* C waits for a verdict, perhaps. */
 10: cmp qword ptr [rbx + {attention}], {faulted}
@@ -307,6 +356,9 @@ fast_syscall_stub:
     slot_shift = const size_of::<FastSlot>().trailing_zeros(),
     send = const offset_of!(FastSlot, send),
     receive = const offset_of!(FastSlot, receive),
+    in_page = const IN_PAGE.0 as i64,
+    more_words = const MORE_WORDS,
+    page = const of_context(offset_of!(Context, page)),
     faulted = const attention::FAULTED,
     not_faulted = const !(attention::FAULTED as i32),
     resume_at = const Verdict::ResumeAt as u64,

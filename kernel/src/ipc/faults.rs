@@ -34,9 +34,9 @@ pub fn send(mut current: Running, endpoint: Arc<Endpoint>, badge: u64) {
     words[0] = badge;
     receiver.context().priority = current.context().priority;
     receiver.answer(Ok(Registers(words)));
-    receiver.set_caller(current.park());
+    receiver.set_caller_here(current.park());
     drop(endpoint);
-    schedule::switch_to(receiver);
+    schedule::switch_among_equals(receiver);
 }
 
 /// The words that tell a thread's fault.

@@ -20,7 +20,7 @@ use percpu_core::CpuId;
 use super::capability::FastTable;
 use super::ending::Ending;
 use super::fault_handler::FaultHandler;
-use super::{Capability, Process, Space};
+use super::{Capability, Memory, Process, Space};
 use crate::cpu;
 use crate::cpu::fpu::State;
 use crate::cpu::frame::{Frame, SYSCALL_VECTOR};
@@ -72,6 +72,10 @@ pub struct Context {
     pub next: u64,
     /// At which it runs, or would: a caller's, while it serves one; else its own. Wrong for a receiver that waits.
     pub priority: u64,
+    /// Where its more words of a message are, in the physical map; 0 without a message page.
+    pub page: u64,
+    /// The memory with its message page.
+    pub page_memory: Option<Arc<Memory>>,
     /// The address of its last page fault that was told.
     pub fault_address: u64,
     /// The capability that a call of this thread carries to its receiver.
@@ -143,6 +147,8 @@ impl Thread {
             fpu: None,
             next: 0,
             priority,
+            page: 0,
+            page_memory: None,
             fault_address: 0,
             transfer: None,
         };
@@ -220,9 +226,7 @@ impl Thread {
 
     /// Whether it ran on `cpu` last, which keeps its address space, and needs no look before it goes on there.
     pub fn is_settled_on(&self, cpu: CpuId) -> bool {
-        self.is_settled()
-            && self.cpu.load(Ordering::Relaxed) == cpu.get()
-            && self.kept.0.contains(cpu)
+        self.is_settled() && self.cpu.load(Ordering::Relaxed) == cpu.get() && self.kept.0.contains(cpu)
     }
 
     /// Notes where it runs now; whether that is a migration.
@@ -352,6 +356,11 @@ impl Parked {
             self.thread()
                 .set_attention(attention::CALLER_ELSEWHERE, attention::CALLER_ELSEWHERE);
         }
+        self.set_caller_here(caller);
+    }
+
+    /// The same for a caller of the CPU at which this thread waited.
+    pub fn set_caller_here(&mut self, caller: Parked) {
         let before = self.thread().caller.swap(caller.into_word(), Ordering::SeqCst);
         assert!(before == 0, "a thread that receives has no caller any more");
     }

@@ -19,7 +19,7 @@ use userlib::abi::Handle;
 use userlib::abi::syscall::CpuMask;
 use userlib::checks::Checks;
 use userlib::memory::{Mapping, Memory};
-use userlib::{Refusal, entry, fault, println, thread};
+use userlib::{MessagePage, Refusal, entry, fault, println, thread};
 
 use peer::{Home, Peer};
 use samples::{Samples, Stopwatch};
@@ -70,6 +70,13 @@ fn calls(checks: &mut Checks, samples: &mut Samples) -> Result<(), Refusal> {
     samples.measure(checks, "round-trip-same-space", || {
         stopwatch::round_trip(own.endpoint)
     });
+    let long = Peer::start(Home::Other, peer::echo_long())?;
+    let page = MessagePage::new()?;
+    warm_up(|| stopwatch::round_trip_long(long.endpoint, &page));
+    samples.measure(checks, "round-trip-10", || {
+        stopwatch::round_trip_long(long.endpoint, &page)
+    });
+    drop(page);
     let handler = Peer::start(Home::Other, peer::resume())?;
     fault::tell(Handle::NONE, Some(handler.endpoint))?;
     warm_up(stopwatch::fault);

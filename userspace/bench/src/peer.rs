@@ -5,8 +5,10 @@
 use core::arch::global_asm;
 
 use userlib::abi::fault::Verdict;
+use userlib::abi::syscall::Placement;
 use userlib::abi::{Call, Rights};
 use userlib::ipc::Endpoint;
+use userlib::memory::Memory;
 use userlib::process::{self, CODE_ADDRESS, Child};
 use userlib::thread::{self, Place};
 use userlib::{Refusal, machine};
@@ -16,7 +18,7 @@ const FRAMES: u64 = 32;
 const FRAMES_PER_CPU: u64 = 2;
 
 global_asm!(
-    ".global bench_echo, bench_clock, bench_echo_fpu, bench_resume, bench_end",
+    ".global bench_echo, bench_clock, bench_echo_fpu, bench_resume, bench_echo_long, bench_end",
     "bench_echo:",
     "mov rbx, rdi",
     "mov eax, {receive}",
@@ -49,9 +51,23 @@ global_asm!(
     "mov rdi, rbx",
     "mov eax, {reply_receive}",
     "jmp 4b",
+    // The handle of the memory for its message page is the one behind the endpoint's.
+    "bench_echo_long:",
+    "mov rbx, rdi",
+    "lea rdi, [rbx + 1]",
+    "xor esi, esi",
+    "mov eax, {message_page}",
+    "syscall",
+    "mov rdi, rbx",
+    "mov eax, {receive}",
+    "5: syscall",
+    "mov rdi, rbx",
+    "mov eax, {reply_receive}",
+    "jmp 5b",
     "bench_end:",
     receive = const Call::Receive as u64,
     reply_receive = const Call::ReplyReceive as u64,
+    message_page = const Call::MessagePage as u64,
     resume_at = const Verdict::ResumeAt as u64,
 );
 
@@ -60,6 +76,7 @@ unsafe extern "C" {
     static bench_clock: u8;
     static bench_echo_fpu: u8;
     static bench_resume: u8;
+    static bench_echo_long: u8;
     static bench_end: u8;
 }
 
@@ -93,7 +110,12 @@ pub fn clock() -> Code {
 
 /// Answers faults at an instruction of two bytes: the thread goes on behind it.
 pub fn resume() -> Code {
-    between(&raw const bench_resume, &raw const bench_end)
+    between(&raw const bench_resume, &raw const bench_echo_long)
+}
+
+/// Answers every message of ten words with the same words.
+pub fn echo_long() -> Code {
+    between(&raw const bench_echo_long, &raw const bench_end)
 }
 
 fn between(start: *const u8, end: *const u8) -> Code {
@@ -140,6 +162,8 @@ fn start_elsewhere(endpoint: Endpoint, code: Code) -> Result<(), Refusal> {
     let bytes = unsafe { core::slice::from_raw_parts(code.start, code.bytes) };
     child.map_code(bytes)?;
     let theirs = process::grant(child.process(), endpoint.0, Rights::RECEIVE, 0)?;
+    let page = Memory::create(child.process(), 1, Placement::Anywhere)?;
+    child.grant(page.handle(), Rights::READ.or(Rights::WRITE), 0)?;
     child.start_at(Place::Cpu(0), [CODE_ADDRESS + code.skip as u64, 0, theirs.0])
 }
 

@@ -4,13 +4,17 @@
 //! the two; [`empty`] measures them.
 
 use core::arch::asm;
+use core::sync::atomic::Ordering;
 
+use userlib::MessagePage;
 use userlib::abi::{Call, Message};
 use userlib::ipc::Endpoint;
 
 /// A number that no call has.
 const UNKNOWN: u64 = u64::MAX;
 const LABEL: u64 = 7;
+/// The word of a message page where this file keeps the endpoint, behind those of messages.
+const ENDPOINT: usize = 7;
 /// What is sent.
 pub const WORDS: [u64; 6] = [11, 12, 13, 14, 15, 16];
 
@@ -151,6 +155,50 @@ pub fn use_fpu() {
 pub fn echoed(endpoint: Endpoint) -> [u64; 6] {
     let answer = endpoint.call(&Message::new(LABEL, WORDS));
     answer.map_or([0; 6], |message| message.words)
+}
+
+/// A call of ten words and its answer: storing the last four in the message page, and loading what came back, are in it. Their
+/// sum tells whether it was answered.
+#[inline(never)]
+pub fn round_trip_long(endpoint: Endpoint, page: &MessagePage) -> u64 {
+    // No register is left for it.
+    page.words()[ENDPOINT].store(endpoint.0.0, Ordering::Relaxed);
+    let page = page.words().as_ptr();
+    let (label, sum): (u64, u64);
+    let (start, end) = reading!(
+        [
+            "mov rdi, [{page} + 8 * {endpoint}]",
+            "mov esi, {label}",
+            "mov edx, {word}",
+            "mov r10d, {word} + 1",
+            "mov r8d, {word} + 2",
+            "mov r9d, {word} + 3",
+            "mov r12d, {word} + 4",
+            "mov r13d, {word} + 5",
+            "mov qword ptr [{page}], {word} + 6",
+            "mov qword ptr [{page} + 8], {word} + 7",
+            "mov qword ptr [{page} + 16], {word} + 8",
+            "mov qword ptr [{page} + 24], {word} + 9",
+            "mov r14, -1",
+            "mov eax, {call}",
+            "syscall",
+            "mov rdi, [{page}]",
+            "add rdi, [{page} + 8]",
+            "add rdi, [{page} + 16]",
+            "add rdi, [{page} + 24]"
+        ],
+        endpoint = const ENDPOINT,
+        page = in(reg) page,
+        label = const LABEL,
+        word = const WORDS[0],
+        call = const Call::Call as u64,
+        out("rdi") sum, out("rsi") label, out("r10") _, out("r8") _, out("r9") _,
+        out("r12") _, out("r13") _, out("r14") _,
+    );
+    match sum == 4 * WORDS[0] + 30 {
+        true => answered(label, end.wrapping_sub(start)),
+        false => u64::MAX,
+    }
 }
 
 /// A fault, and going on behind it as its handler says.

@@ -16,6 +16,8 @@ mod faults;
 mod fpu;
 mod handles;
 mod helpers;
+#[expect(unsafe_code, reason = "names memory that the kernel may write")]
+mod long;
 mod places;
 mod priorities;
 #[expect(unsafe_code, reason = "sets and reads registers around calls")]
@@ -40,6 +42,7 @@ fn main() -> Result<u64, Refusal> {
     registers::check(&mut checks)?;
     fpu::check(&mut checks)?;
     ends::check(&mut checks)?;
+    long::check(&mut checks)?;
     faults::check(&mut checks)?;
     sums::check(&mut checks)?;
     endpoints::check(&mut checks)?;

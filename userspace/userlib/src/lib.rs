@@ -36,6 +36,8 @@ pub mod device;
 #[expect(unsafe_code, reason = "the kernel writes registers to memory")]
 pub mod fault;
 pub mod ipc;
+#[expect(unsafe_code, reason = "the kernel writes words to a page")]
+pub mod long;
 #[expect(unsafe_code, reason = "memory that the kernel maps becomes slices")]
 pub mod memory;
 pub mod notification;
@@ -77,6 +79,7 @@ pub use allocator::Allocator;
 pub use boxed::PerCpuBox;
 pub use cell::{PerCpuCell, PerCpuPair};
 pub use counter::PerCpuCounter;
+pub use long::{LongMessage, MessagePage};
 pub use reference::PerCpuRef;
 pub use refusal::Refusal;
 pub use shared::PerCpu;

@@ -84,6 +84,6 @@ pub fn ask(call: Call, registers: &Registers) -> Result<Registers, Refusal> {
 const fn can_change_memory(call: Call) -> bool {
     matches!(
         call,
-        Call::MemoryMap | Call::MemoryUnmap | Call::ThreadCreate | Call::FaultRegisters
+        Call::MemoryMap | Call::MemoryUnmap | Call::ThreadCreate | Call::FaultRegisters | Call::MessagePage
     )
 }
