@@ -1,7 +1,8 @@
 //! Instruction counts that somebody has measured, by compiler: `baseline.json` beside the tests.
 //!
 //! Counts belong to a compiler, so those of an unknown one are compared with nothing: neither pass nor failure. With the
-//! same compiler they are the same in every run and on every machine, so one instruction more is a complaint.
+//! same compiler they are the same in every run and on every machine, so one instruction more is a complaint. Not so where
+//! pages are cleared by whoever has time.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,6 +12,16 @@ pub type Counts = BTreeMap<String, u64>;
 
 /// What makes the counts of today the baseline.
 pub const BLESS: &str = "cargo run -p selion-tests --bin measure -- --bless";
+
+/// The most that a count may be without a complaint. Regions with frames cost what is left to do of the clearing, which
+/// depends on how much time other CPUs had: only twice as much is one.
+fn most(name: &str, before: u64) -> u64 {
+    let is_of_regions = name.contains("create-") || name.contains("destroy-");
+    match is_of_regions && !name.contains("-none-") {
+        true => 2 * before,
+        false => before,
+    }
+}
 
 /// What is known of all compilers.
 pub struct Baseline(BTreeMap<String, Counts>);
@@ -36,7 +47,7 @@ impl Baseline {
             return Vec::new();
         };
         let complaint = |(name, expected): (&String, &u64)| match counts.get(name) {
-            Some(count) if count <= expected => None,
+            Some(count) if *count <= most(name, *expected) => None,
             Some(count) => Some(format!("{name}: {count}, but {expected} in the baseline")),
             None => Some(format!("{name}: not measured, but {expected} in the baseline")),
         };
@@ -91,6 +102,13 @@ mod tests {
         assert_eq!(told("build", &[]), 1);
         let gains = baseline.gains("this", &counts(&[("call", 99), ("build-1", 1000), ("new", 1)]));
         assert_eq!(gains, ["call: 99, 100 in the baseline"]);
+        assert_eq!(
+            (
+                most("64-cpus/create-1-page", 100),
+                most("create-none-1-page", 100)
+            ),
+            (125, 100)
+        );
         assert!(baseline.complaints("other", |_| true, &Counts::new()).is_empty());
         assert!(baseline.knows("this") && !baseline.knows("other"));
     }

@@ -66,6 +66,15 @@ fn reading(body: &mut impl FnMut()) -> u64 {
     now().wrapping_sub(start)
 }
 
+/// What something gives back, and what it costs with the reading; the error if it gives none.
+#[inline(always)]
+pub fn around<T, E>(body: impl FnOnce() -> Result<T, E>) -> Result<(T, u32), E> {
+    let start = now();
+    let done = body();
+    let cost = now().wrapping_sub(start);
+    Ok((done?, u32::try_from(cost).unwrap_or(u32::MAX)))
+}
+
 /// What an expression costs, with what it makes dropped at once.
 macro_rules! each {
     ($operation:expr) => {

@@ -10,7 +10,6 @@ mod anchors;
 #[expect(unsafe_code, reason = "RDTSC")]
 mod clock;
 mod objects;
-#[expect(unsafe_code, reason = "RDTSC")]
 mod regions;
 
 use userlib::abi::syscall::CpuMask;

@@ -1,74 +1,78 @@
-//! What the percpu server costs: a region made and given back, one round trip each.
-//!
-//! Rows are `bench NAME MEDIAN min MIN max MAX disturbed D rounds N`, in instructions under `--icount`; names say how
-//! many pages of each unit, and how many CPUs.
-
-use core::arch::asm;
+//! What the percpu server costs: a region made and given back, one round trip each. Names say how many pages of each
+//! unit.
 
 use userlib::abi::PAGE_SIZE;
 use userlib::percpu::{self, Error, Populate, Region};
-use userlib::{machine, println, thread};
+use userlib::rounds::Rounds;
+use userlib::thread;
+
+use crate::clock;
 
 /// Measured rounds of each row.
 const ROUNDS: usize = 65;
 
-/// The time stamp counter.
-#[inline(always)]
-fn now() -> u64 {
-    let [low, high]: [u64; 2];
-    // SAFETY: reads a counter that programs may read.
-    unsafe { asm!("rdtsc", out("rax") low, out("rdx") high, options(nostack)) };
-    high << 32 | low
-}
+/// What is made and given back: the row of each, the pages, and how they are populated.
+type Pair = ([&'static str; 2], u64, Populate);
 
-/// A row of the rounds' costs.
-fn print(name: &str, pages: u64, costs: &mut [u64; ROUNDS]) {
-    costs.sort_unstable();
-    let [min, median, max] = [0, ROUNDS / 2, ROUNDS - 1].map(|at| costs[at]);
-    let disturbed = costs.iter().filter(|cost| **cost != median).count();
-    let cpus = machine::possible_cpus();
-    println!(
-        "bench {name}-{pages}-pages-{cpus}-cpus {median} min {min} max {max} disturbed {disturbed} rounds {ROUNDS}"
-    );
+const PAIRS: [Pair; 6] = [
+    (["create-none-1-page", "destroy-none-1-page"], 1, Populate::None),
+    (
+        ["create-on-touch-1-page", "destroy-on-touch-1-page"],
+        1,
+        Populate::OnTouch,
+    ),
+    (["create-1-page", "destroy-1-page"], 1, Populate::All),
+    (["create-none-8-pages", "destroy-none-8-pages"], 8, Populate::None),
+    (
+        ["create-on-touch-8-pages", "destroy-on-touch-8-pages"],
+        8,
+        Populate::OnTouch,
+    ),
+    (["create-8-pages", "destroy-8-pages"], 8, Populate::All),
+];
+
+/// What each round cost, until it is known how often that was the same.
+struct Costs([u32; ROUNDS]);
+
+impl Costs {
+    fn report(&mut self, name: &str) {
+        let rounds = self.rounds();
+        crate::report(name, rounds);
+    }
+
+    fn rounds(&mut self) -> Rounds {
+        let total = self.0.iter().map(|cost| u64::from(*cost)).sum();
+        Rounds::of(&mut self.0, 0, total)
+    }
 }
 
 /// Measures and prints.
 pub fn report() -> Result<(), Error> {
-    call("percpu-stats", || percpu::stats().map(drop))?;
-    for pages in [1, 8] {
-        pair("region-none", pages, Populate::None)?;
-        pair("region-on-touch", pages, Populate::OnTouch)?;
-        pair("region", pages, Populate::All)?;
+    let mut stats = Costs([0; ROUNDS]);
+    for cost in &mut stats.0 {
+        *cost = clock::around(percpu::stats)?.1;
     }
-    Ok(())
-}
-
-fn call(name: &str, mut act: impl FnMut() -> Result<(), Error>) -> Result<(), Error> {
-    let mut costs = [0; ROUNDS];
-    for cost in &mut costs {
-        let start = now();
-        act()?;
-        *cost = now().wrapping_sub(start);
-    }
-    print(name, 0, &mut costs);
-    Ok(())
+    stats.report("percpu-stats");
+    PAIRS.into_iter().try_for_each(pair)
 }
 
 /// Making a region and giving it back. A first one is there before, so that nothing happens for the first time.
-fn pair(name: &str, pages: u64, populate: Populate) -> Result<(), Error> {
-    Region::create(pages * PAGE_SIZE, populate, "first")?.destroy()?;
-    let (mut made, mut given) = ([0; ROUNDS], [0; ROUNDS]);
-    for (made, given) in made.iter_mut().zip(&mut given) {
+fn pair((names, pages, populate): Pair) -> Result<(), Error> {
+    let bytes = pages * PAGE_SIZE;
+    Region::create(bytes, populate, "first")?.destroy()?;
+    let (mut made, mut given) = (Costs([0; ROUNDS]), Costs([0; ROUNDS]));
+    for (made, given) in made.0.iter_mut().zip(&mut given.0) {
         thread::yield_now();
-        let start = now();
-        let region = Region::create(pages * PAGE_SIZE, populate, "bench")?;
-        *made = now().wrapping_sub(start);
-        let start = now();
-        region.destroy()?;
-        *given = now().wrapping_sub(start);
+        let (region, cost) = clock::around(|| Region::create(bytes, populate, "bench"))?;
+        *made = cost;
+        *given = clock::around(|| region.destroy())?.1;
     }
-    println!("{name}:");
-    print("create", pages, &mut made);
-    print("destroy", pages, &mut given);
+    for (name, mut costs) in names.into_iter().zip([made, given]) {
+        match populate {
+            Populate::None => costs.report(name),
+            // Pages are cleared by whoever has time, so rounds differ by what others did in between.
+            _ => costs.rounds().print(name, ""),
+        }
+    }
     Ok(())
 }
