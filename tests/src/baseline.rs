@@ -107,7 +107,7 @@ mod tests {
                 most("64-cpus/create-1-page", 100),
                 most("create-none-1-page", 100)
             ),
-            (125, 100)
+            (200, 100)
         );
         assert!(baseline.complaints("other", |_| true, &Counts::new()).is_empty());
         assert!(baseline.knows("this") && !baseline.knows("other"));
