@@ -44,12 +44,14 @@ pub struct AddressSpace {
     root: PhysicalFrame,
     node: NodeId,
     table_frames: u64,
-    recent: Recent,
+    recent: [Recent; RECENT],
 }
 
-/// The last table that was looked up, since pages come side by side. It stays a table as long as the address
-/// space lives.
-#[derive(Debug, Default)]
+/// Tables that are kept in mind. The same page of one unit after another is in tables that lie far apart.
+const RECENT: usize = 64;
+
+/// A table that was looked up: pages come side by side, and again. It stays a table as long as the address space lives.
+#[derive(Debug)]
 struct Recent {
     /// Bits 21 and above of the addresses that it maps, and 1: 0 is none.
     addresses: Cell<u64>,
@@ -58,8 +60,18 @@ struct Recent {
 }
 
 impl Recent {
+    const NONE: Recent = Recent {
+        addresses: Cell::new(0),
+        physical: Cell::new(0),
+    };
+
     fn key(address: u64) -> u64 {
         address >> 21 << 1 | 1
+    }
+
+    /// The place of a table among those that are kept in mind: units are 64 MiB apart unless somebody wants it otherwise.
+    fn place(address: u64) -> usize {
+        (address >> 26) as usize % RECENT
     }
 
     fn find(&self, address: u64) -> Option<Table> {
@@ -84,7 +96,7 @@ impl AddressSpace {
             root: frame::allocate_near(node)?,
             node,
             table_frames: 1,
-            recent: Recent::default(),
+            recent: [Recent::NONE; RECENT],
         };
         // SAFETY: 1. made by `kernel_map` and never given back.
         let kernel = unsafe { Table::at(kernel_map::kernel_root()) };
@@ -139,12 +151,13 @@ impl AddressSpace {
     #[inline(always)]
     fn last_table_or_new(&mut self, address: u64) -> Result<Table, Exhausted> {
         check(address);
-        match self.recent.find(address) {
+        match self.recent[Recent::place(address)].find(address) {
             Some(recent) => Ok(recent),
             None => self.walk_or_make(address),
         }
     }
 
+    #[inline(never)]
     fn walk_or_make(&mut self, address: u64) -> Result<Table, Exhausted> {
         let mut at = self.pml4();
         for level in [4, 3, 2] {
@@ -153,11 +166,12 @@ impl AddressSpace {
             self.table_frames += u64::from(is_new);
             at = next;
         }
-        self.recent.note(address, at);
+        self.recent[Recent::place(address)].note(address, at);
         Ok(at)
     }
 
     /// Removes a page, and says which frame it was.
+    #[inline(always)]
     pub fn unmap(&mut self, address: u64) -> Option<PhysicalFrame> {
         check(address);
         let (last, index) = self.last_table(address)?;
@@ -189,15 +203,17 @@ impl AddressSpace {
         unsafe { Table::at(self.root.address()) }
     }
 
+    #[inline(always)]
     fn last_table(&self, address: u64) -> Option<(Table, usize)> {
         let index = table::index(address, 1);
-        if let Some(recent) = self.recent.find(address) {
+        let recent = &self.recent[Recent::place(address)];
+        if let Some(recent) = recent.find(address) {
             return Some((recent, index));
         }
         let last = [4, 3, 2]
             .iter()
             .try_fold(self.pml4(), |at, level| at.next(table::index(address, *level)))?;
-        self.recent.note(address, last);
+        recent.note(address, last);
         Some((last, index))
     }
 }

@@ -1,78 +1,106 @@
-//! What the percpu server costs: a region made and given back, one round trip each. Names say how many pages of each
-//! unit.
+//! What regions cost: at the percpu server, one round trip for each, and of it in the kernel.
+//!
+//! Rows are `bench NAME-CPUS-cpus MEDIAN min MIN max MAX disturbed D rounds N`, in instructions under `--icount`. A
+//! client mostly finds clean pages; the rows `window-map-dirty` are what it is to clear them first.
 
-use userlib::abi::PAGE_SIZE;
+use userlib::abi::percpu::map::head;
+use userlib::abi::syscall::Placement;
+use userlib::abi::{Call, Handle, PAGE_SIZE, Registers};
+use userlib::memory::Memory;
 use userlib::percpu::{self, Error, Populate, Region};
-use userlib::rounds::Rounds;
-use userlib::thread;
+use userlib::process::{self, Child};
+use userlib::syscall::ask;
+use userlib::{Refusal, machine, println, thread};
 
 use crate::clock;
 
 /// Measured rounds of each row.
-const ROUNDS: usize = 65;
+const ROUNDS: usize = 33;
+/// Pages of the regions that are made.
+const SIZES: [u64; 2] = [1, 8];
+/// Frames of a process that has nothing but a window: page tables, for each CPU some.
+const WINDOW_FRAMES: u64 = 64;
 
-/// What is made and given back: the row of each, the pages, and how they are populated.
-type Pair = ([&'static str; 2], u64, Populate);
+type Costs = [u32; ROUNDS];
 
-const PAIRS: [Pair; 6] = [
-    (["create-none-1-page", "destroy-none-1-page"], 1, Populate::None),
-    (
-        ["create-on-touch-1-page", "destroy-on-touch-1-page"],
-        1,
-        Populate::OnTouch,
-    ),
-    (["create-1-page", "destroy-1-page"], 1, Populate::All),
-    (["create-none-8-pages", "destroy-none-8-pages"], 8, Populate::None),
-    (
-        ["create-on-touch-8-pages", "destroy-on-touch-8-pages"],
-        8,
-        Populate::OnTouch,
-    ),
-    (["create-8-pages", "destroy-8-pages"], 8, Populate::All),
-];
+/// What an operation gives, and what it costs.
+#[inline(always)]
+fn timed<T, E>(cost: &mut u32, operation: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    let (result, cost_of_it) = clock::around(operation)?;
+    *cost = cost_of_it;
+    Ok(result)
+}
 
-/// What each round cost, until it is known how often that was the same.
-struct Costs([u32; ROUNDS]);
-
-impl Costs {
-    fn report(&mut self, name: &str) {
-        let rounds = self.rounds();
-        crate::report(name, rounds);
-    }
-
-    fn rounds(&mut self) -> Rounds {
-        let total = self.0.iter().map(|cost| u64::from(*cost)).sum();
-        Rounds::of(&mut self.0, 0, total)
-    }
+fn print(name: &str, pages: u64, costs: &mut Costs) {
+    costs.sort_unstable();
+    let [min, median, max] = [0, ROUNDS / 2, ROUNDS - 1].map(|at| costs[at]);
+    let disturbed = costs.iter().filter(|cost| **cost != median).count();
+    let cpus = machine::possible_cpus();
+    println!(
+        "bench {name}-{pages}-{cpus}-cpus {median} min {min} max {max} disturbed {disturbed} rounds {ROUNDS}"
+    );
 }
 
 /// Measures and prints.
+///
+/// # Errors
+/// See [`Error`].
 pub fn report() -> Result<(), Error> {
-    let mut stats = Costs([0; ROUNDS]);
-    for cost in &mut stats.0 {
-        *cost = clock::around(percpu::stats)?.1;
+    for pages in SIZES {
+        for (name, populate) in [
+            (["region-none-create", "region-none-destroy"], Populate::None),
+            (["region-touch-create", "region-touch-destroy"], Populate::OnTouch),
+            (["region-create", "region-destroy"], Populate::All),
+        ] {
+            let (mut made, mut given) = ([0; ROUNDS], [0; ROUNDS]);
+            for (made, given) in made.iter_mut().zip(&mut given) {
+                until_clean()?;
+                let region = timed(made, || Region::create(pages * PAGE_SIZE, populate, "bench"))?;
+                timed(given, || region.destroy())?;
+            }
+            print(name[0], pages, &mut made);
+            print(name[1], pages, &mut given);
+        }
     }
-    stats.report("percpu-stats");
-    PAIRS.into_iter().try_for_each(pair)
+    window(*SIZES.iter().max().unwrap_or(&1))?;
+    Ok(())
 }
 
-/// Making a region and giving it back. A first one is there before, so that nothing happens for the first time.
-fn pair((names, pages, populate): Pair) -> Result<(), Error> {
-    let bytes = pages * PAGE_SIZE;
-    Region::create(bytes, populate, "first")?.destroy()?;
-    let (mut made, mut given) = (Costs([0; ROUNDS]), Costs([0; ROUNDS]));
-    for (made, given) in made.0.iter_mut().zip(&mut given.0) {
-        thread::yield_now();
-        let (region, cost) = clock::around(|| Region::create(bytes, populate, "bench"))?;
-        *made = cost;
-        *given = clock::around(|| region.destroy())?.1;
-    }
-    for (name, mut costs) in names.into_iter().zip([made, given]) {
-        match populate {
-            Populate::None => costs.report(name),
-            // Pages are cleared by whoever has time, so rounds differ by what others did in between.
-            _ => costs.rounds().print(name, ""),
+/// Waits until the server has clean pages for any region here. It clears them when it has nothing else to do, and many
+/// are dirty.
+fn until_clean() -> Result<(), Error> {
+    let most = SIZES.iter().sum();
+    while percpu::map(1)?.head(head::DYNAMIC_CLEAN) < most {
+        Region::create(most * PAGE_SIZE, Populate::All, "dirty")?.destroy()?;
+        for _ in 0..100 {
+            core::hint::spin_loop();
+            thread::yield_now();
         }
     }
     Ok(())
+}
+
+/// The kernel's part: pages mapped in a window, clean and dirty, and taken away.
+fn window(pages: u64) -> Result<(), Refusal> {
+    let frames = WINDOW_FRAMES + 4 * machine::possible_cpus() as u64;
+    let child = Child::create(frames, "window")?;
+    let memory = Memory::create(process::own(), pages, Placement::PerCpu)?;
+    let [window, memory] = [child.window(), memory.handle()].map(|Handle(word)| word);
+    let call = |call, words: &[u64]| ask(call, &Registers::of(words)).map(drop);
+    let map = || call(Call::WindowMap, &[window, memory, 1, 0, pages, 0, 0]);
+    let unmap = || call(Call::WindowUnmap, &[window, 1, pages, 0]);
+    map()?;
+    unmap()?;
+    let (mut dirty, mut clean, mut taken) = ([0; ROUNDS], [0; ROUNDS], [0; ROUNDS]);
+    for ((dirty, clean), taken) in dirty.iter_mut().zip(&mut clean).zip(&mut taken) {
+        timed(dirty, map)?;
+        timed(taken, unmap)?;
+        call(Call::MemoryClean, &[memory, 0, pages])?;
+        timed(clean, map)?;
+        unmap()?;
+    }
+    print("window-map-dirty", pages, &mut dirty);
+    print("window-map-clean", pages, &mut clean);
+    print("window-unmap", pages, &mut taken);
+    child.end()
 }

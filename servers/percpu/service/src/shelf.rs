@@ -93,25 +93,31 @@ impl Shelf {
         self.stocks[..self.lasting].iter().map(Stock::total).sum()
     }
 
-    /// Takes so many pages, in as few rows as there are. What was taken is in `runs` also after a refusal.
+    /// Takes so many pages, clean ones as long as there are such, in as few rows as there are. What was taken is in `runs` also after a refusal.
     pub fn take(
         &mut self,
         mut missing: usize,
         runs: &mut Vec<Run>,
         mapper: &mut impl Mapper,
     ) -> Result<(), PercpuError> {
-        let mut next = 0;
-        while missing > 0 {
-            if next == self.stocks.len() {
-                self.grow(missing, mapper)?;
-            }
-            room(runs, 1, MOST_STOCKS)?;
-            match self.stocks[next].take_some(missing) {
-                Some(run) => {
-                    missing -= run.range.count;
-                    runs.push(run);
-                }
-                None => next += 1,
+        self.take_there(&mut missing, runs, Stock::take_clean)?;
+        self.take_there(&mut missing, runs, Stock::take_some)?;
+        self.take_new(missing, runs, mapper)
+    }
+
+    /// Takes of the stocks that are there, as many pages as they have.
+    fn take_there(
+        &mut self,
+        missing: &mut usize,
+        runs: &mut Vec<Run>,
+        take: impl Fn(&mut Stock, usize) -> Option<Run>,
+    ) -> Result<(), PercpuError> {
+        for stock in &mut self.stocks {
+            while *missing > 0 {
+                room(runs, 1, MOST_STOCKS)?;
+                let Some(run) = take(stock, *missing) else { break };
+                *missing -= run.range.count;
+                runs.push(run);
             }
         }
         Ok(())

@@ -102,15 +102,22 @@ impl Stock {
         Some(self.run(range))
     }
 
-    /// Takes the first free pages in a row, at most `most` of them: clean ones as long as there are such.
-    pub fn take_some(&mut self, most: usize) -> Option<Run> {
-        let from = match self.clean() {
-            0 => &mut self.dirty,
-            _ => &mut self.clean,
-        };
-        let range = first_of(from, most)?;
+    /// Takes the first clean pages in a row, at most `most` of them.
+    pub fn take_clean(&mut self, most: usize) -> Option<Run> {
+        let range = first_of(&mut self.clean, most)?;
         let taken = self.pages.allocate_at(range);
-        taken.expect("a clean or dirty page is free");
+        taken.expect("a clean page is free");
+        Some(self.run(range))
+    }
+
+    /// Takes the first free pages in a row, at most `most` of them, clean or not.
+    pub fn take_some(&mut self, most: usize) -> Option<Run> {
+        if let Some(run) = self.take_clean(most) {
+            return Some(run);
+        }
+        let range = first_of(&mut self.dirty, most)?;
+        let taken = self.pages.allocate_at(range);
+        taken.expect("a dirty page is free");
         Some(self.run(range))
     }
 
