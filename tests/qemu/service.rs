@@ -23,6 +23,14 @@ pub fn trials() -> Vec<Trial> {
         memory: 64 << 20,
         ..Machine::default()
     };
+    let counting = Machine {
+        icount: true,
+        ..Machine::default()
+    };
+    let small_node = Machine {
+        node_memory: vec![None, Some(32 << 20)],
+        ..Machine::default()
+    };
     let probes = [
         ("probe-service", "drain-again", "4_on_2+2", shaped(&[2, 2])),
         ("probe-service", "drain-again", "one_cpu", shaped(&[1])),
@@ -33,6 +41,30 @@ pub fn trials() -> Vec<Trial> {
         ("probe-restart", "all-is-back", "one_cpu", shaped(&[1])),
         ("probe-hostile", "all-is-back", "4_on_2+2", shaped(&[2, 2])),
         ("probe-hostile:2000", "all-is-back", "64M", small),
+        (
+            "probe-restart:6,200",
+            "all-is-back",
+            "4_on_2+2_200_times",
+            shaped(&[2, 2]),
+        ),
+        (
+            "probe-hostile:cost",
+            "neighbours-pay-little",
+            "4_that_counts",
+            counting,
+        ),
+        (
+            "probe-service:exhaust 1",
+            "all-is-back",
+            "a_small_node",
+            small_node,
+        ),
+        (
+            "million:1,100000",
+            "everything-is-back",
+            "8_on_4+4",
+            shaped(&[4, 4]),
+        ),
     ];
     let probes = probes.map(|(probe, last, shape, machine)| {
         let name = probe.split(':').next().unwrap_or(probe);

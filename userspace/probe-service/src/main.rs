@@ -2,10 +2,12 @@
 //! batches, numbers, quotas; and the notifications by which the server learns of ends.
 //!
 //! `launched 1 ID 0` is the other client of its checks, and `hold` stays so that somebody can look from outside.
+//! `exhaust NODE` uses up the memory of a node.
 #![no_std]
 #![no_main]
 
 mod batches;
+mod exhaust;
 mod hold;
 mod maps;
 mod notifications;
@@ -30,6 +32,7 @@ fn main() -> u64 {
     match (words.next(), words.next(), words.next()) {
         (Some("launched"), _, Some(id)) => intrude(id.parse().unwrap_or(0)),
         (Some("hold"), ..) => hold::run(),
+        (Some("exhaust"), node, _) => exhaust::run(node.and_then(|node| node.parse().ok()).unwrap_or(0)),
         _ => check_all(),
     }
 }
