@@ -27,6 +27,10 @@ const AT_MOST: [(&str, u64); 13] = [
     ("round-trip-10", 600),
     ("fault-round-trip", 600),
 ];
+/// Of a region, made and given back: for each page and CPU, with clean pages.
+const MOST_FOR_A_PAGE: u64 = 150;
+/// A region without frames costs the same whatever the number of CPUs, but for so much.
+const MOST_FOR_MORE_CPUS: u64 = 50;
 /// The same at 64 CPUs.
 const AT_MOST_WITH_64: [(&str, u64); 3] = [("cell-add", 1), ("slab-pair", 40), ("box-pair", 500)];
 
@@ -56,6 +60,7 @@ pub fn trials() -> Vec<Trial> {
             run_with_64,
             |run| no_slower(run, &measured::WITH_64_CPUS),
         ),
+        Trial::test("bench::a_region_costs_little_for_each_page_and_cpu", regions),
         Trial::test(
             "bench::first_chunk_build_grows_with_the_cpus_and_no_faster",
             linear,
@@ -105,6 +110,35 @@ fn bounded((run, results): &Run, bounds: &[(&str, u64)]) -> Result<(), Failed> {
 fn no_slower((run, results): &Run, bench: &Bench) -> Result<(), Failed> {
     let complaints = compared(&results.compiler, &bench.counts(results), |name| bench.owns(name))?;
     check(complaints.is_empty(), complaints.join("; "), run)
+}
+
+/// Regions of 1 and 8 pages at 4 and 64 CPUs: what another page costs, and what another CPU.
+fn regions() -> Result<(), Failed> {
+    let (few, many) = (run()?, run_with_64()?);
+    let cost = |(run, results): &Run, name: &str, pages: u64| {
+        let row = |what: &str| {
+            let name = format!("{name}-{what}-{pages}-{}-cpus", results.cpus);
+            let measured = results.measurements.get(&name);
+            measured.map_or_else(
+                || check(false, format!("a row {name}"), run).map(|()| 0),
+                |row| Ok(row.median),
+            )
+        };
+        Ok::<u64, Failed>(row("create")? + row("destroy")?)
+    };
+    for machine in [few, many] {
+        let pages = 7 * u64::from(machine.1.cpus);
+        let more = cost(machine, "region", 8)?.saturating_sub(cost(machine, "region", 1)?);
+        let promise = format!("{more} instructions for {pages} pages, at most {MOST_FOR_A_PAGE} for each");
+        check((1..=MOST_FOR_A_PAGE * pages).contains(&more), promise, &machine.0)?;
+    }
+    let cpus = u64::from(many.1.cpus - few.1.cpus);
+    let more = cost(many, "region", 1)?.saturating_sub(cost(few, "region", 1)?);
+    let promise = format!("{more} instructions for {cpus} CPUs, at most {MOST_FOR_A_PAGE} for each");
+    check((1..=MOST_FOR_A_PAGE * cpus).contains(&more), promise, &many.0)?;
+    let (none, same) = (cost(few, "region-none", 8)?, cost(many, "region-none", 8)?);
+    let promise = format!("{same} instructions without frames, {none} with fewer CPUs");
+    check(same.abs_diff(none) <= MOST_FOR_MORE_CPUS, promise, &many.0)
 }
 
 fn built() -> Result<&'static Counts, Failed> {
