@@ -60,7 +60,7 @@ pub fn trials() -> Vec<Trial> {
             small_node,
         ),
         (
-            "million:1,100000",
+            "million:1,200000",
             "everything-is-back",
             "8_on_4+4",
             shaped(&[4, 4]),

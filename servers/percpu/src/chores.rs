@@ -1,17 +1,21 @@
 //! The server's first thread: does what is better done when no client waits.
 //!
-//! It asks the service for one chore at a time, and has it unlocked while it does that. Whoever else its CPU has to run
-//! comes first, between any two.
+//! It asks the service for one chore at a time, and has it unlocked while it does that, at the lowest priority: whoever
+//! else its CPU has to run comes first.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use abi::Handle;
 use percpu_service::Service;
 use userlib::notification::Notification;
 use userlib::sync::Once;
 use userlib::{Refusal, thread};
 
 use crate::mapper::KernelMapper;
-use crate::with_service;
+use crate::{PercpuService, be_urgent, with_service};
+
+/// Of whoever does what nobody waits for.
+const LOWEST_PRIORITY: u64 = 0;
 
 /// Wakes the thread up.
 static BELL: Once<Notification> = Once::new();
@@ -38,16 +42,24 @@ pub fn ring_if(is_due: bool) {
 pub fn run(bell: Notification, mut mapper: KernelMapper) -> u64 {
     loop {
         let mut goes_on = true;
-        while goes_on && let Some(chore) = with_service(Service::chore) {
+        while goes_on && let Some(chore) = locked(Service::chore) {
             let done = chore.act(&mut mapper);
-            goes_on = with_service(|service| service.settle(done));
-            thread::yield_now();
+            goes_on = locked(|service| service.settle(done));
         }
         IS_AWAKE.store(false, Ordering::SeqCst);
         // What came up before that has rung in vain.
-        ring_if(goes_on && with_service(|service| service.is_balance_due()));
+        ring_if(goes_on && locked(|service| service.is_balance_due()));
         if let Err(refusal) = bell.wait() {
             return refusal.status as u64;
         }
     }
+}
+
+/// Has the service locked for a moment, in which it is urgent.
+fn locked<T>(act: impl FnOnce(&mut PercpuService) -> T) -> T {
+    be_urgent();
+    let result = with_service(act);
+    // The kernel has no reason to refuse less.
+    let _ = thread::set_priority(Handle::NONE, LOWEST_PRIORITY);
+    result
 }

@@ -99,12 +99,7 @@ fn serve(endpoint: Endpoint) -> u64 {
                 }));
                 endpoint.receive()
             }
-            None => {
-                // At its client's priority the holder of the lock might wait for other clients, and all of them for it.
-                let raised = thread::set_priority(Handle::NONE, HIGHEST_PRIORITY);
-                assert!(raised.is_ok(), "init lets this server have its priority");
-                endpoint.reply_receive(&answer(&message))
-            }
+            None => endpoint.reply_receive(&answer(&message)),
         };
     }
 }
@@ -115,6 +110,7 @@ fn answer(Received { badge, message }: &Received) -> Message {
         Ok(numbered) => numbered,
         Err(refusal) => return refuse(refusal, capability),
     };
+    be_urgent();
     match numbered.request {
         Request::Batch { entries } => shared::batch(badge, entries, capability),
         Request::Map => shared::map(badge, capability),
@@ -127,6 +123,12 @@ fn answer(Received { badge, message }: &Received) -> Message {
             answer
         }
     }
+}
+
+/// Before the lock is taken: at its client's priority the holder might wait for other clients, and all of them for it.
+fn be_urgent() {
+    let raised = thread::set_priority(Handle::NONE, HIGHEST_PRIORITY);
+    assert!(raised.is_ok(), "init lets this server have its priority");
 }
 
 /// Refuses what is no request.

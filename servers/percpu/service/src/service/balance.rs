@@ -18,8 +18,8 @@ pub const LOW: usize = 4;
 pub const HIGH: usize = 32;
 /// So many dirty pages of each unit are worth waking up for; once awake, all are cleared.
 pub const MANY_DIRTY: usize = 8;
-/// Pages of each unit that are cleared at a time.
-const AT_ONCE: usize = 4;
+/// Pages of each unit that are cleared at a time: nothing else runs on that CPU meanwhile.
+const AT_ONCE: usize = 1;
 
 /// One thing to be done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
