@@ -168,6 +168,17 @@ fn percpu_memory() {
     ];
     assert_eq!((fields, entry.name), ([1, 2, 3, 4, 5, 6], [7, 8]));
     assert_eq!(entry.encode(), [1, 2, 3, 4, 5, 6, 7, 8]);
+    let last = [map::head::DYNAMIC_CLEAN, map::head::CHUNKS, map::head::CHUNKS_AT];
+    assert_eq!((last, map::CHUNK_WORDS), ([28, 29, 30], 8));
+    let chunk = map::Chunk::decode(&[1, 2, 3, 4, 5, 6, 7, 8]);
+    let fields = [chunk.kind, chunk.owner, chunk.pages, chunk.used];
+    assert_eq!(fields, [1, 2, 3, 4]);
+    let fields = [chunk.clean, chunk.free_rows, chunk.longest_row, chunk.quota];
+    assert_eq!((fields, chunk.encode()), ([5, 6, 7, 8], [1, 2, 3, 4, 5, 6, 7, 8]));
+    use map::ChunkKind::{Dynamic, First, OnTouch, Reserved, Window};
+    let chunks = [Reserved, First, Dynamic, OnTouch, Window];
+    assert_eq!(chunks.map(|kind| kind as u64), [0, 1, 2, 3, 4]);
+    assert!((0..6).all(|word| map::ChunkKind::from_word(word).is_some() == (word < 5)));
     let kinds = [
         map::Kind::Static,
         map::Kind::Reserved,

@@ -128,6 +128,18 @@ fn percpu_stat() -> Result<(), Failed> {
         };
         check(run.find(&line).is_some(), format!("`{line}` is printed"), &run)?;
     }
+    // O4: a chunk's numbers, of the first chunk's parts and of the program's own window.
+    for chunk in [
+        "Reserved Chunk",
+        "First Chunk",
+        "Populated on touch",
+        "Window of ",
+    ] {
+        let line = format!("Chunk: <- {chunk}");
+        check(run.find(&line).is_some(), format!("`{line}` is printed"), &run)?;
+    }
+    let unit = format!("  {:<20}: {:>12}", "nr_pages", DEFAULT_STRIDE / PAGE);
+    check(run.find(&unit).is_some(), format!("`{unit}` is printed"), &run)?;
     let is_row = |line: &String| line.contains(" on-touch ") && line.contains(" percpu-stat ");
     let row = run.lines.iter().any(is_row);
     check(row, "the map has the program's region with its name", &run)

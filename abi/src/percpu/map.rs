@@ -1,6 +1,7 @@
 //! The map: the server's counters and every region, as it writes them to shared memory.
 //!
-//! A head of [`HEAD_WORDS`] words, then an entry of [`ENTRY_WORDS`] words and one more for each node.
+//! A head of [`HEAD_WORDS`] words, then an entry of [`ENTRY_WORDS`] words and one more for each node for each region, then a
+//! [`Chunk`] for each memory object of the pools and each window, as far as there is room.
 
 /// Most pages of the memory that the server writes a map to.
 pub const MOST_PAGES: u64 = 64;
@@ -54,6 +55,9 @@ pub mod head {
     pub const MOST_STOCKS: usize = 27;
     /// Free pages of dynamic memory that need not be cleared when they are given out.
     pub const DYNAMIC_CLEAN: usize = 28;
+    /// How many chunks are told, and at which word they begin.
+    pub const CHUNKS: usize = 29;
+    pub const CHUNKS_AT: usize = 30;
 }
 
 /// What a region's pages are.
@@ -130,6 +134,93 @@ impl Entry {
             kind: w[4],
             held: w[5],
             name: [w[6], w[7]],
+        }
+    }
+}
+
+/// Words of a [`Chunk`].
+pub const CHUNK_WORDS: usize = 8;
+
+/// What a chunk is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum ChunkKind {
+    /// The first chunk's reserved part.
+    Reserved = 0,
+    /// The first chunk's dynamic part.
+    First = 1,
+    /// Populated memory that was made.
+    Dynamic = 2,
+    /// Memory that is populated on touch.
+    OnTouch = 3,
+    /// The pages of a unit of a client's window.
+    Window = 4,
+}
+
+impl ChunkKind {
+    /// Reads the word back; `None` for one that means nothing.
+    #[must_use]
+    pub const fn from_word(word: u64) -> Option<ChunkKind> {
+        match word {
+            0 => Some(ChunkKind::Reserved),
+            1 => Some(ChunkKind::First),
+            2 => Some(ChunkKind::Dynamic),
+            3 => Some(ChunkKind::OnTouch),
+            4 => Some(ChunkKind::Window),
+            _ => None,
+        }
+    }
+}
+
+/// What Linux tells of a chunk, in pages of one unit (O4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Chunk {
+    /// A [`ChunkKind`].
+    pub kind: u64,
+    /// The client's badge; 0 for what is nobody's alone.
+    pub owner: u64,
+    /// Pages in all.
+    pub pages: u64,
+    /// Pages that are taken.
+    pub used: u64,
+    /// Free pages that are populated and clean.
+    pub clean: u64,
+    /// Rows of free pages.
+    pub free_rows: u64,
+    /// Pages of the longest row.
+    pub longest_row: u64,
+    /// Of a window: pages with frames that the client may have.
+    pub quota: u64,
+}
+
+impl Chunk {
+    /// As words.
+    #[must_use]
+    pub const fn encode(&self) -> [u64; CHUNK_WORDS] {
+        [
+            self.kind,
+            self.owner,
+            self.pages,
+            self.used,
+            self.clean,
+            self.free_rows,
+            self.longest_row,
+            self.quota,
+        ]
+    }
+
+    /// From words.
+    #[must_use]
+    pub const fn decode(w: &[u64; CHUNK_WORDS]) -> Chunk {
+        Chunk {
+            kind: w[0],
+            owner: w[1],
+            pages: w[2],
+            used: w[3],
+            clean: w[4],
+            free_rows: w[5],
+            longest_row: w[6],
+            quota: w[7],
         }
     }
 }

@@ -6,7 +6,7 @@
 use core::fmt;
 
 use userlib::abi::PAGE_SIZE;
-use userlib::abi::percpu::map::{Entry, Kind, head};
+use userlib::abi::percpu::map::{Chunk, ChunkKind, Entry, Kind, head};
 use userlib::abi::percpu::{ledger, name_of_words};
 use userlib::percpu::{self, Error, Map, Populate, Region};
 use userlib::{entry, machine, println};
@@ -26,6 +26,7 @@ fn main() -> Result<(), Error> {
     allocation_info(&map);
     global(&map);
     pools(&map);
+    map.chunks().for_each(|chunk| print_chunk(&chunk));
     memory(&map);
     rows(&map);
     region.destroy()
@@ -110,6 +111,29 @@ fn memory(map: &Map) {
     field("touched", kib(touched.sum()));
     field("promised", kib(map.head(head::ON_TOUCH_PAGES) * cpus));
     field("ledger", kib(ledger::PAGES));
+    println!();
+}
+
+/// In the words of Linux, as far as there is such a thing here: sizes in bytes of one unit.
+fn print_chunk(chunk: &Chunk) {
+    match ChunkKind::from_word(chunk.kind) {
+        Some(ChunkKind::Reserved) => println!("Chunk: <- Reserved Chunk"),
+        Some(ChunkKind::First) => println!("Chunk: <- First Chunk"),
+        Some(ChunkKind::OnTouch) => println!("Chunk: <- Populated on touch"),
+        Some(ChunkKind::Window) => println!("Chunk: <- Window of {}", chunk.owner),
+        Some(ChunkKind::Dynamic) | None => println!("Chunk:"),
+    }
+    let free = chunk.pages - chunk.used;
+    field("nr_pages", chunk.pages);
+    field("used_bytes", chunk.used * PAGE_SIZE);
+    if chunk.quota > 0 {
+        field("quota_bytes", chunk.quota * PAGE_SIZE);
+    }
+    field("empty_pop_pages", chunk.clean);
+    field("free_bytes", free * PAGE_SIZE);
+    field("contig_bytes", chunk.longest_row * PAGE_SIZE);
+    field("sum_frag", free.saturating_sub(chunk.longest_row) * PAGE_SIZE);
+    field("nr_frag", chunk.free_rows);
     println!();
 }
 

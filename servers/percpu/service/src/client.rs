@@ -90,6 +90,11 @@ impl Client {
         })
     }
 
+    /// The pages of its window.
+    pub fn window_pages(&self) -> &Pages {
+        &self.window_pages
+    }
+
     /// How many regions.
     pub fn region_count(&self) -> u64 {
         self.regions

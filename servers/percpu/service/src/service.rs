@@ -16,6 +16,7 @@ mod balance;
 mod bury;
 mod change;
 mod check;
+mod chunks;
 mod grant;
 mod map;
 mod recover;

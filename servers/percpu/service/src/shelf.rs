@@ -83,6 +83,16 @@ impl Shelf {
         self.stocks.first().map_or(Handle::NONE, Stock::memory)
     }
 
+    /// All stocks, those that last first.
+    pub fn stocks(&self) -> impl Iterator<Item = &Stock> {
+        self.stocks.iter()
+    }
+
+    /// How many of them last.
+    pub fn lasting_count(&self) -> usize {
+        self.lasting
+    }
+
     /// Memory objects.
     pub fn count(&self) -> usize {
         self.stocks.len()

@@ -56,6 +56,11 @@ impl Stock {
         self.memory
     }
 
+    /// Which pages are given out.
+    pub fn pages(&self) -> &Pages {
+        &self.pages
+    }
+
     /// Pages in all.
     pub fn total(&self) -> usize {
         self.pages.pages()

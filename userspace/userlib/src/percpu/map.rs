@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering;
 
 use abi::percpu::Request;
-use abi::percpu::map::{ENTRY_WORDS, Entry, HEAD_WORDS, MOST_PAGES, head};
+use abi::percpu::map::{CHUNK_WORDS, Chunk, ENTRY_WORDS, Entry, HEAD_WORDS, MOST_PAGES, head};
 
 use super::{Error, send};
 use crate::memory::{Mapping, Memory};
@@ -49,6 +49,18 @@ impl Map {
     #[must_use]
     pub fn frames(&self, index: usize, node: usize) -> u64 {
         self.word(HEAD_WORDS + index * self.entry_words() + ENTRY_WORDS + node)
+    }
+
+    /// The chunks: the server's memory objects, and the windows.
+    pub fn chunks(&self) -> impl Iterator<Item = Chunk> + '_ {
+        let from = self.head(head::CHUNKS_AT) as usize;
+        (0..self.head(head::CHUNKS) as usize).map(move |index| {
+            let mut words = [0; CHUNK_WORDS];
+            for (at, word) in words.iter_mut().enumerate() {
+                *word = self.word(from + index * CHUNK_WORDS + at);
+            }
+            Chunk::decode(&words)
+        })
     }
 
     fn entry_words(&self) -> usize {

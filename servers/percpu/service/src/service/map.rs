@@ -54,6 +54,9 @@ impl<M: Mapper, W: Words> Service<M, W> {
             }
         }
         self.write_head(sheet, [written as u64, all]);
+        if sheet.words() >= HEAD_WORDS {
+            self.write_chunks(sheet, HEAD_WORDS + written * entry_words);
+        }
         Ok([written as u64, all])
     }
 

@@ -1,7 +1,7 @@
 //! Pages that come and go, and requests that are sent again.
 
 use abi::percpu::PercpuError::*;
-use abi::percpu::map::Kind;
+use abi::percpu::map::{CHUNK_WORDS, Kind, head};
 use abi::percpu::{Grant, Populate, RegionId, Request, Stats};
 use abi::{Message, PAGE_SIZE};
 
@@ -167,6 +167,35 @@ fn the_map_counts_frames_on_nodes() {
     assert_eq!(world.service.map_to(99, &mut paper), Err(NotAttached));
     let mut small = crate::sheet::Paper(vec![0; 32 + 19]);
     assert_eq!(world.service.map_to(2, &mut small), Ok([1, 5]), "one entry fits");
+}
+
+/// Two clients whose statics are 1 and 2 pages behind the header page of 64.
+#[test]
+fn the_map_tells_of_chunks() {
+    let mut world = World::new(8, 6, 40);
+    let whole = granted(&mut world, create(5, Populate::All));
+    granted(&mut world, create(2, Populate::OnTouch));
+    let hole = Request::Depopulate {
+        region: whole,
+        page: 1,
+        count: 1,
+    };
+    assert!(world.ask(2, hole).is_ok());
+    let mut paper = crate::sheet::Paper(vec![0; 1024]);
+    assert!(world.service.map_to(2, &mut paper).is_ok());
+    let [count, from] = [head::CHUNKS, head::CHUNKS_AT].map(|at| paper.0[at] as usize);
+    let rows: Vec<&[u64]> = paper.0[from..].chunks_exact(CHUNK_WORDS).take(count).collect();
+    let expected: [&[u64]; 5] = [
+        &[0, 0, 8, 3, 0, 1, 5, 0],
+        &[1, 0, 6, 4, 0, 2, 1, 0],
+        &[3, 0, 2, 2, 0, 0, 0, 0],
+        &[4, 2, 64, 9, 0, 1, 55, 20],
+        &[4, 3, 64, 3, 0, 1, 61, 20],
+    ];
+    assert_eq!(rows, expected);
+    let mut small = crate::sheet::Paper(vec![0; 32 + 4 * 10 + 20]);
+    assert!(world.service.map_to(2, &mut small).is_ok());
+    assert_eq!(small.0[head::CHUNKS], 2, "two have room");
 }
 
 #[test]

@@ -1,0 +1,83 @@
+//! What is told of each chunk: the memory objects of the pools, and the windows.
+
+use abi::percpu::map::{CHUNK_WORDS, Chunk, ChunkKind, head};
+
+use super::{Service, Sheet};
+use crate::client::Client;
+use crate::ledger::Words;
+use crate::mapper::Mapper;
+use crate::pools::Pools;
+use crate::room::Pages;
+use crate::stock::Stock;
+
+impl<M: Mapper, W: Words> Service<M, W> {
+    /// Writes them from this word on, as far as there is room.
+    pub(super) fn write_chunks(&self, sheet: &mut impl Sheet, from: usize) {
+        let windows = self.clients.iter().map(Client::chunk);
+        let room = sheet.words().saturating_sub(from) / CHUNK_WORDS;
+        let mut told = 0;
+        for chunk in self.pools.chunks().chain(windows).take(room) {
+            let at = from + told * CHUNK_WORDS;
+            for (index, word) in chunk.encode().into_iter().enumerate() {
+                sheet.write(at + index, word);
+            }
+            told += 1;
+        }
+        sheet.write(head::CHUNKS, told as u64);
+        sheet.write(head::CHUNKS_AT, from as u64);
+    }
+}
+
+impl Pools {
+    fn chunks(&self) -> impl Iterator<Item = Chunk> {
+        let reserved = (self.reserved.total() > 0).then(|| self.reserved.chunk(ChunkKind::Reserved));
+        let lasting = self.dynamic.lasting_count();
+        let dynamic = self.dynamic.stocks().enumerate().map(move |(index, stock)| {
+            stock.chunk(match index < lasting {
+                true => ChunkKind::First,
+                false => ChunkKind::Dynamic,
+            })
+        });
+        let on_touch = self.on_touch.stocks();
+        let on_touch = on_touch.map(|stock| stock.chunk(ChunkKind::OnTouch));
+        reserved.into_iter().chain(dynamic).chain(on_touch)
+    }
+}
+
+impl Stock {
+    fn chunk(&self, kind: ChunkKind) -> Chunk {
+        Chunk {
+            used: self.used() as u64,
+            clean: self.clean() as u64,
+            ..of_pages(kind, self.pages())
+        }
+    }
+}
+
+impl Client {
+    fn chunk(&self) -> Chunk {
+        Chunk {
+            owner: self.badge,
+            quota: self.quota_pages,
+            ..of_pages(ChunkKind::Window, self.window_pages())
+        }
+    }
+}
+
+fn of_pages(kind: ChunkKind, pages: &Pages) -> Chunk {
+    let (mut free_rows, mut longest_row) = (0, 0);
+    for row in pages.free_runs() {
+        free_rows += 1;
+        longest_row = longest_row.max(row.count as u64);
+    }
+    Chunk {
+        kind: kind as u64,
+        owner: 0,
+        pages: pages.pages() as u64,
+        used: (pages.pages() - pages.free_pages()) as u64,
+        clean: 0,
+        free_rows,
+        longest_row,
+        quota: 0,
+    }
+}
