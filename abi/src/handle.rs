@@ -45,9 +45,9 @@ pub struct Rights(pub u32);
 impl Rights {
     /// Nothing.
     pub const NONE: Rights = Rights(0);
-    /// Read (memory), query (process statistics, waiting for an end).
+    /// Read (memory), query (process statistics, waiting for an end, notices of CPUs).
     pub const READ: Rights = Rights(1);
-    /// Write (memory, console, filling a window).
+    /// Write (memory, console, filling a window), take CPUs of the machine off and on.
     pub const WRITE: Rights = Rights(2);
     /// Call an endpoint.
     pub const SEND: Rights = Rights(4);

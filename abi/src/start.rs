@@ -51,7 +51,7 @@ pub struct StartInfo {
 /// The per-CPU part of the hand-over: what is left of the first chunk, and its shape.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Handover {
-    /// The machine, to end it.
+    /// The machine: for init to end it, for the percpu server to take CPUs off and on.
     pub machine: Handle,
     /// Per-CPU memory: the reserved part of the first chunk.
     pub reserved: Handle,

@@ -68,6 +68,8 @@ statuses! {
     HeapExhausted = 19,
     /// The notification is bound to an endpoint: its bits arrive there.
     Bound = 20,
+    /// CPU 0 cannot be taken off.
+    BootCpu = 21,
     /// The caller that this thread received last, if there is one, has not faulted.
     NotFaulted = 22,
     /// The caller's process may not give so high a priority. Word 0: the highest that it may.
@@ -76,6 +78,12 @@ statuses! {
     EndpointsExhausted = 24,
     /// More words than registers hold, and the sender or the receiver has no message page.
     NoMessagePage = 25,
+    /// The CPU that was named is online, or on its way.
+    AlreadyOnline = 30,
+    /// Another CPU is just going or coming. Asking again helps.
+    CpusChanging = 31,
+    /// The CPU that was named is only announced by firmware, or does not report.
+    NotPresent = 32,
     /// Somebody has it already, and there is only one.
     InUse = 37,
 }

@@ -27,6 +27,10 @@ pub enum Request {
     Drain,
     /// → `{}`: the percpu server ends now.
     EndServer,
+    /// → `{}` + the machine, to take CPUs off and on and to be told of that, no more.
+    Machine,
+    /// `{cpu, 1 for on or 0 for off}` → `{label, word}` of the percpu server's answer.
+    SetCpu([u64; 2]),
     /// → `{frames, frames}` that init's account and that of the pools have used.
     Frames,
 }
@@ -41,6 +45,8 @@ pub mod number {
     pub const SET_QUOTA: u64 = 5;
     pub const DRAIN: u64 = 6;
     pub const END_SERVER: u64 = 7;
+    pub const MACHINE: u64 = 8;
+    pub const SET_CPU: u64 = 9;
     pub const FRAMES: u64 = 16;
 }
 
@@ -60,6 +66,8 @@ impl Request {
             Request::SetQuota(pages) => Message::new(number::SET_QUOTA, [pages, 0, 0, 0, 0, 0]),
             Request::Drain => Message::new(number::DRAIN, [0; MESSAGE_WORDS]),
             Request::EndServer => Message::new(number::END_SERVER, [0; MESSAGE_WORDS]),
+            Request::Machine => Message::new(number::MACHINE, [0; MESSAGE_WORDS]),
+            Request::SetCpu([cpu, is_on]) => Message::new(number::SET_CPU, [cpu, is_on, 0, 0, 0, 0]),
             Request::Frames => Message::new(number::FRAMES, [0; MESSAGE_WORDS]),
         }
     }
@@ -76,6 +84,8 @@ impl Request {
             number::SET_QUOTA => Request::SetQuota(a),
             number::DRAIN => Request::Drain,
             number::END_SERVER => Request::EndServer,
+            number::MACHINE => Request::Machine,
+            number::SET_CPU => Request::SetCpu([a, b]),
             number::FRAMES => Request::Frames,
             _ => return None,
         };

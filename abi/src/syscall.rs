@@ -146,8 +146,9 @@ calls! {
     ThreadExit = 25,
     /// `[]` → `[]`: lets the next thread of this CPU run.
     ThreadYield = 26,
-    /// `[thread: MANAGE or 0 for the caller, mask × 4]` → `[]`: the CPUs it may run on, bit c of word c / 64.
-    /// A caller that may not stay moves at once. `NotOnline` when no CPU of the mask is online.
+    /// `[thread: MANAGE or 0 for the caller, mask × 4, loosely]` → `[]`: the CPUs it may run on, bit c of word c / 64.
+    /// A caller that may not stay moves at once. As long as no CPU of the mask is online, the thread does not run
+    /// (`loosely` 0), or may run anywhere (`loosely` 1). `NotOnline` when none is online now, `BadArgument`.
     ThreadAffinity = 27,
     /// `[thread or process: MANAGE, or 0 for the caller, endpoint: SEND, or 0 for none]` → `[]`: where its faults are told, see
     /// [`crate::fault`]. A thread's own goes before its process'. The endpoint is not kept by this.
@@ -224,6 +225,20 @@ calls! {
     /// `[process: MANAGE, calls, moment]` → `[]`: for tests: ends the process at its call with this number from now
     /// on (the next is 1), see [`Moment`]; 0 calls take it back. `BadArgument`.
     DebugEndAt = 58,
+    /// `[machine: WRITE, cpu]` → `[]`: takes a CPU off, and returns when it is parked: its threads have moved or are
+    /// kept, its units stay. A caller that runs there moves first. `BadArgument` (no such CPU, or the caller may run
+    /// nowhere else), `BootCpu`, `NotOnline`, `CpusChanging`.
+    CpuOffline = 60,
+    /// `[machine: WRITE, cpu]` → `[]`: brings a CPU back, and returns when it is online. `BadArgument` (no such CPU),
+    /// `AlreadyOnline`, `NotPresent`, `CpusChanging`.
+    CpuOnline = 61,
+    /// `[machine: READ, notification: SEND, gone, come]` → `[]`: from now on signals the bits `gone` whenever a CPU
+    /// was taken off, and `come` whenever one is online again. `BadArgument` without bits, `TableFull`.
+    CpuNotice = 62,
+    /// `[cpu, byte offset, bytes, expected, new]` → `[found]`: changes 1, 2, 4 or 8 bytes in the caller's own window, in
+    /// the unit of a CPU that does not run, from `expected` to `new` if they are so; the CPU stays off meanwhile.
+    /// `AlreadyOnline` when it runs, `BadArgument`, `Misaligned`, `NotMapped`.
+    ParkedExchange = 63,
     /// `[memory: MANAGE, first page, pages]` → `[pages cleared]`: clears pages of per-CPU memory that are in no
     /// window, on all CPUs, as far as they are not clean, so that `WindowMap` need not. `PageInUse`, `BadArgument`.
     MemoryClean = 64,

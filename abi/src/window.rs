@@ -30,7 +30,7 @@ pub mod header {
     pub const POSSIBLE_CPUS: u64 = 24;
     /// Number of CPUs online.
     pub const ONLINE_CPUS: u64 = 32;
-    /// Changes whenever a CPU goes or comes.
+    /// Grows whenever a CPU goes, before anything of it moves, and when one has come.
     pub const TOPOLOGY_GENERATION: u64 = 40;
     /// Bytes from one unit to the next.
     pub const STRIDE: u64 = 48;
@@ -38,6 +38,6 @@ pub mod header {
     pub const VERSION: u64 = 56;
     /// Number of nodes.
     pub const NODES: u64 = 64;
-    /// 1 when this unit's CPU is online, else 0.
+    /// 1 when this unit's CPU is online, else 0: also while it is about to go.
     pub const ONLINE: u64 = 72;
 }

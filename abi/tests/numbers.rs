@@ -61,6 +61,10 @@ fn calls() {
         (Call::ConsoleWrite, 56),
         (Call::MachineExit, 57),
         (Call::DebugEndAt, 58),
+        (Call::CpuOffline, 60),
+        (Call::CpuOnline, 61),
+        (Call::CpuNotice, 62),
+        (Call::ParkedExchange, 63),
         (Call::MemoryClean, 64),
     ];
     let listed: Vec<(Call, u64)> = Call::ALL.iter().map(|call| (*call, *call as u64)).collect();
@@ -91,10 +95,14 @@ fn statuses() {
         (Status::NotOnline, 18),
         (Status::HeapExhausted, 19),
         (Status::Bound, 20),
+        (Status::BootCpu, 21),
         (Status::NotFaulted, 22),
         (Status::PriorityTooHigh, 23),
         (Status::EndpointsExhausted, 24),
         (Status::NoMessagePage, 25),
+        (Status::AlreadyOnline, 30),
+        (Status::CpusChanging, 31),
+        (Status::NotPresent, 32),
         (Status::InUse, 37),
     ];
     let listed: Vec<(Status, u64)> = Status::ALL

@@ -19,8 +19,10 @@ fn percpu_requests() {
         number::ATTACH,
         number::SET_QUOTA,
         number::DRAIN,
+        number::CPU_ONLINE,
+        number::CPU_OFFLINE,
     ];
-    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 16, 17, 18]);
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 16, 17, 18, 19, 20]);
     assert_eq!((percpu::PROTOCOL_VERSION, percpu::INIT_BADGE), (2, 1));
     let region = RegionId {
         index: 2,
@@ -104,9 +106,10 @@ fn percpu_refusals() {
         NotYours,
         StaleRequest(1),
         BadBuffer(1),
+        CpuRefused(1),
     ];
     let labels: Vec<u64> = golden.iter().map(|refusal| refusal.encode().label).collect();
-    assert_eq!(labels, (1..=19).collect::<Vec<u64>>());
+    assert_eq!(labels, (1..=20).collect::<Vec<u64>>());
 }
 
 #[test]
@@ -120,6 +123,8 @@ fn supervisor_requests() {
         (SetQuota(1), 5, [1, 0, 0, 0, 0, 0]),
         (Drain, 6, [0; 6]),
         (EndServer, 7, [0; 6]),
+        (Machine, 8, [0; 6]),
+        (SetCpu([1, 2]), 9, [1, 2, 0, 0, 0, 0]),
         (Frames, 16, [0; 6]),
     ];
     for (request, label, words) in golden {
@@ -130,7 +135,7 @@ fn supervisor_requests() {
         extra.words[5] = 1;
         assert_eq!(abi::supervisor::Request::decode(&extra), None);
     }
-    assert_eq!(abi::supervisor::Request::decode(&Message::new(8, [0; 6])), None);
+    assert_eq!(abi::supervisor::Request::decode(&Message::new(10, [0; 6])), None);
     assert_eq!(abi::supervisor::REFUSED, 1);
 }
 

@@ -67,6 +67,8 @@ fn request() -> impl Strategy<Value = Request> {
         (region(), word()).prop_map(|(region, page)| Request::Populated { region, page }),
         (word(), word()).prop_map(|(badge, quota_pages)| Request::SetQuota { badge, quota_pages }),
         Just(Request::Drain),
+        any::<u64>().prop_map(|cpu| Request::CpuOnline { cpu }),
+        any::<u64>().prop_map(|cpu| Request::CpuOffline { cpu }),
         Just(Request::Stats),
         (word(), word(), word()).prop_map(|(badge, quota_pages, static_pages)| Request::Attach {
             badge,

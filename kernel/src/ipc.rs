@@ -93,6 +93,15 @@ fn receive_again(endpoint: &Endpoint, receiver: Parked) {
     }
 }
 
+/// A receiver that waited on a CPU that has gone waits here.
+pub fn receive_here(endpoint: &Endpoint, receiver: Parked) {
+    // It may go on from here without passing the scheduler.
+    if receiver.thread().note_cpu(cpu::this_cpu()) {
+        receiver.process().count_migration();
+    }
+    receive_again(endpoint, receiver);
+}
+
 /// Hands a call to a receiver; a call that is refused comes back with its refusal, and the receiver without one.
 fn deliver(call: Call, mut receiver: Parked) -> Result<Parked, (Parked, Parked)> {
     let Call { mut caller, badge } = call;
@@ -141,7 +150,7 @@ fn carry(first: u64, words: &[u64; 9], capability: Option<Capability>, to: &Proc
 
 /// This CPU was asked for receivers of an endpoint. One that may run on its caller's CPU goes there, so that
 /// the next call of that caller meets it at home.
-pub fn serve(endpoint: &Endpoint) {
+pub fn serve(endpoint: &Arc<Endpoint>) {
     loop {
         let (call, receiver) = match endpoint.meet_here() {
             Met::Call(call, receiver) => (call, receiver),

@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{Ordering, fence};
 
 use abi::MAX_CPUS;
+use abi::syscall::CpuMask;
 use crossbeam_queue::ArrayQueue;
 pub use lockfree::CpuSet;
 use lockfree::Flush;
@@ -19,7 +20,7 @@ use crate::sync::{Once, check_none_is_held};
 
 /// What needs to know this CPU.
 pub trait Others {
-    /// The CPUs in it but the one that asks.
+    /// The CPUs in it that run, but for the one that asks.
     fn others(&self) -> impl Iterator<Item = CpuId> + '_;
 }
 
@@ -27,7 +28,7 @@ impl Others for CpuSet {
     fn others(&self) -> impl Iterator<Item = CpuId> + '_ {
         let this = cpu::this_cpu();
         let cpus = firmware::topology().cpus();
-        cpus.filter(move |cpu| *cpu != this && self.contains(*cpu) && smp::is_online(*cpu))
+        cpus.filter(move |cpu| *cpu != this && self.contains(*cpu) && smp::is_running(*cpu))
     }
 }
 
@@ -38,13 +39,18 @@ per_cpu! {
 
 /// Makes every CPU that uses this page table forget its translations; one that has loaded another one since has
 /// none. No lock is held here.
+///
+/// A CPU that goes serves its mailbox for the last time, and may be asked a moment later. It has flushed its TLB by then,
+/// so whoever has asked acknowledges for it.
 pub fn shoot_down(cpus: &CpuSet, root: u64) {
     check_none_is_held("while others forget translations");
     fence(Ordering::SeqCst);
     flush(root);
+    let mut asked = CpuMask::default();
     let flush = Arc::new(Flush::new(root));
     for cpu in cpus.others().filter(|cpu| cpu::page_table_of(*cpu) == root) {
         flush.expect_one();
+        asked.insert(cpu.index());
         let mailbox = MAILBOX.on(cpu).call_once(|| ArrayQueue::new(MAX_CPUS));
         assert!(
             mailbox.push(flush.clone()).is_ok(),
@@ -54,6 +60,12 @@ pub fn shoot_down(cpus: &CpuSet, root: u64) {
     }
     while !flush.is_done() {
         drain();
+        let silent = firmware::topology()
+            .cpus()
+            .filter(|cpu| asked.contains(cpu.index()));
+        silent
+            .filter(|cpu| !smp::is_running(*cpu))
+            .for_each(acknowledge_for);
         core::hint::spin_loop();
     }
 }
@@ -65,6 +77,16 @@ pub fn drain() {
     };
     while let Some(request) = mailbox.pop() {
         flush(request.root);
+        request.acknowledge();
+    }
+}
+
+/// Empties the mailbox of a CPU that is parked, or that has just begun again: it has no translation of a program.
+fn acknowledge_for(cpu: CpuId) {
+    let Some(mailbox) = MAILBOX.on(cpu).get() else {
+        return;
+    };
+    while let Some(request) = mailbox.pop() {
         request.acknowledge();
     }
 }

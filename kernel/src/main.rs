@@ -17,6 +17,7 @@ mod cpu;
 #[expect(unsafe_code, reason = "writes the port that ends the emulator")]
 mod debug_exit;
 mod fault;
+mod hotplug;
 mod ipc;
 mod levels;
 mod mailbox;

@@ -8,12 +8,13 @@
 //! queued, because its registers lie in the thread itself.
 
 mod balance;
+mod leave;
+mod place;
 mod queue;
 mod spaces;
+mod suspended;
 
 use alloc::sync::Arc;
-
-use percpu_core::CpuId;
 
 use crate::cpu::{self, apic, entry};
 use crate::ipc::requests;
@@ -22,6 +23,12 @@ use crate::object::{Parked, Running, Thread, interrupt};
 use crate::refusal::Answer;
 use crate::sync::check_none_is_held;
 use crate::{fault, mailbox, syscall};
+
+pub use balance::{is_any_online, least_loaded};
+pub use leave::order as order_to_leave;
+pub use place::{make_ready, make_ready_first, make_ready_on, open, start};
+pub use spaces::release_ended;
+pub use suspended::{drop_ended, reconsider, release, send_receiver};
 
 /// The exception of an FPU instruction while CR0.TS is set.
 const DEVICE_NOT_AVAILABLE: u64 = 7;
@@ -32,8 +39,6 @@ pub fn run() -> ! {
     check_none_is_held("on the way to user mode");
     entry::enter_user()
 }
-
-pub use spaces::release_ended;
 
 /// A system call of the running thread.
 pub fn on_syscall(current: Running) {
@@ -56,7 +61,10 @@ pub fn on_user_interrupt(current: Running, vector: u64) {
             arrive(vector);
             spaces::release_ended();
             requests::serve();
-            go_on(current);
+            match leave::is_ordered() {
+                true => pass_on(current),
+                false => go_on(current),
+            }
         }
     }
     check_none_is_held("behind an interrupt");
@@ -101,8 +109,7 @@ pub fn go_on(mut current: Running) {
     // First, so that a change of its CPUs from now on is seen by the interrupt that comes with it.
     current.settle_on(cpu::this_cpu());
     if !current.thread().may_run_on(cpu::this_cpu()) {
-        make_ready(current.park());
-        dispatch();
+        pass_on(current);
     } else {
         go_on_here(current);
     }
@@ -115,10 +122,16 @@ fn go_on_here(mut current: Running) {
     }
 }
 
+/// Lets the running thread go on elsewhere, or later, and runs another.
+fn pass_on(current: Running) {
+    make_ready(current.park());
+    dispatch();
+}
+
 /// The running thread goes on when nobody more urgent is ready any more; its slice begins anew then.
 fn make_room(current: Running) {
     current.process().count_preemption();
-    queue::push(cpu::this_cpu(), current.park(), true);
+    make_ready_on(cpu::this_cpu(), current.park());
     dispatch();
 }
 
@@ -139,8 +152,7 @@ pub fn yield_now(mut current: Running) {
     if !queue::has_from(current.settle_priority()) {
         return go_on(current);
     }
-    make_ready(current.park());
-    dispatch();
+    pass_on(current);
 }
 
 /// Moving at the end of every slice shares CPUs evenly among threads that their number does not divide into.
@@ -152,48 +164,17 @@ fn on_slice_end(mut current: Running) {
         return go_on(current);
     }
     current.process().count_preemption();
-    let target = balance::least_loaded(&current.thread().affinity(), cpu::this_cpu(), priority);
-    queue::push(target, current.park(), false);
+    place::make_ready_anywhere(current.park());
     dispatch();
-}
-
-/// Puts a thread at the end of the queue of its CPU, or of one that it may run on.
-pub fn make_ready(mut thread: Parked) {
-    queue::push(home_of(&mut thread), thread, false);
-}
-
-/// Puts a thread at the front of the queue of its CPU.
-pub fn make_ready_first(mut thread: Parked) {
-    queue::push(home_of(&mut thread), thread, true);
-}
-
-/// Puts a thread at the front of the queue of a CPU that it may run on.
-pub fn make_ready_on(cpu: CpuId, thread: Parked) {
-    queue::push(cpu, thread, true);
-}
-
-/// Puts a new thread where there is least to do; equally good CPUs take turns.
-pub fn start(mut thread: Parked) {
-    let priority = thread.settle_priority();
-    let target = balance::least_loaded(&thread.thread().affinity(), balance::next_start(), priority);
-    queue::push(target, thread, false);
 }
 
 /// A thread's own priority was changed: it takes its place among those that are ready, and its CPU looks whether it runs it.
 pub fn change_priority(thread: &Arc<Thread>) {
-    queue::queue_again(thread);
+    if let Some(queued) = queue::take_out(thread) {
+        make_ready(queued);
+    }
     if let Some(cpu) = thread.cpu().filter(|cpu| *cpu != cpu::this_cpu()) {
         apic::send_ipi(cpu, apic::WAKE_VECTOR as u8);
-    }
-}
-
-fn home_of(thread: &mut Parked) -> CpuId {
-    match thread.thread().cpu() {
-        Some(cpu) if thread.thread().may_run_on(cpu) => cpu,
-        _ => {
-            let priority = thread.settle_priority();
-            balance::least_loaded(&thread.thread().affinity(), cpu::this_cpu(), priority)
-        }
     }
 }
 
@@ -226,6 +207,9 @@ pub fn dispatch() {
     loop {
         mailbox::drain();
         requests::serve();
+        if leave::is_ordered() {
+            leave::go();
+        }
         match queue::pop() {
             None => idle(),
             Some(next) if !next.thread().may_run_on(cpu::this_cpu()) => make_ready(next),

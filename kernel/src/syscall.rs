@@ -3,6 +3,7 @@
 //! Calls that can stop or end the running thread get its token; the others only answer.
 
 mod capability;
+mod cpus;
 mod device;
 mod memory;
 mod notification;
@@ -44,6 +45,7 @@ fn act(mut caller: Running) {
         Some(Call::ProcessExit) => process::exit(caller, &words),
         Some(Call::ThreadExit) => thread::exit(caller, &words),
         Some(Call::ThreadYield) => schedule::yield_now(caller),
+        Some(Call::CpuOffline) => cpus::offline(caller, &words),
         Some(Call::ThreadAffinity) => {
             let answer = thread::affinity(&caller, &words);
             schedule::finish(caller, answer);
@@ -111,6 +113,9 @@ fn answer(call: Call, caller: &Arc<Process>, words: &[u64; 9]) -> Answer {
         Call::PortRead => device::port_read(caller, words),
         Call::PortWrite => device::port_write(caller, words),
         Call::ConsoleWrite => console_write(caller, words),
+        Call::CpuOnline => cpus::online(caller, words),
+        Call::CpuNotice => cpus::notice(caller, words),
+        Call::ParkedExchange => cpus::parked_exchange(caller, words),
         Call::DebugEndAt => process::debug_end_at(caller, words),
         Call::MachineExit => machine_exit(caller, words),
         _ => Err(Status::UnknownCall.into()),
@@ -118,7 +123,7 @@ fn answer(call: Call, caller: &Arc<Process>, words: &[u64; 9]) -> Answer {
 }
 
 fn endpoint_create(caller: &Process) -> Answer {
-    let endpoint = Capability::all(Object::Endpoint(Arc::new(Endpoint::new()?)));
+    let endpoint = Capability::all(Object::Endpoint(Endpoint::new()?));
     one(caller.insert(endpoint)?)
 }
 

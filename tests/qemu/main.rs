@@ -19,6 +19,7 @@ mod locks;
 mod machines;
 mod moments;
 mod nmi;
+mod offline;
 mod options;
 mod placement;
 mod probes;
@@ -62,6 +63,7 @@ fn main() {
         device::trials(),
         userlib::trials(),
         service::trials(),
+        offline::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }

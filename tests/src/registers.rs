@@ -21,7 +21,12 @@ pub struct Registers {
     pub efer: u64,
     /// Waiting for an interrupt.
     pub is_halted: bool,
+    /// Whether interrupts that can be masked come through.
+    pub takes_interrupts: bool,
 }
+
+/// Of RFLAGS.
+const INTERRUPT_FLAG: u64 = 1 << 9;
 
 /// All CPUs, by QEMU's number, which is the order of their APIC ids.
 pub fn registers(dump: &str) -> Result<Vec<Registers>, String> {
@@ -51,6 +56,7 @@ fn one(dump: &str) -> Option<Registers> {
         cr4: word("CR4=")?,
         efer: word("EFER=")?,
         is_halted: flag("HLT=")? == "1",
+        takes_interrupts: word("RFL=").or_else(|| word("EFL="))? & INTERRUPT_FLAG != 0,
     })
 }
 
@@ -85,6 +91,7 @@ mod tests {
             cr4: 0x20,
             efer: 0xd00,
             is_halted: true,
+            takes_interrupts: false,
         };
         assert_eq!(cpus[0], idle);
         assert_eq!((cpus[1].privilege, cpus[1].gs_base), (3, 0x1000_0020_0000));

@@ -51,6 +51,9 @@ pub enum PercpuError {
     /// The memory that came with a request is too small, too large, or not of the kind that can be mapped. Holds
     /// the pages that it may have at most.
     BadBuffer(u64),
+    /// The kernel takes the CPU neither off nor on. Holds the status: `BadArgument` (no such CPU), `BootCpu`,
+    /// `NotOnline`, `AlreadyOnline` or `NotPresent`.
+    CpuRefused(u64),
     /// The kernel refused something that the server did not expect. Holds the status.
     Kernel(u64),
 }
@@ -80,6 +83,7 @@ impl PercpuError {
             NotYours => message(17, &[]),
             StaleRequest(last) => message(18, &[last]),
             BadBuffer(pages) => message(19, &[pages]),
+            CpuRefused(status) => message(20, &[status]),
         }
     }
 
@@ -114,6 +118,7 @@ impl PercpuError {
             17 => NotYours,
             18 => StaleRequest(w[0]),
             19 => BadBuffer(w[0]),
+            20 => CpuRefused(w[0]),
             1 => UnknownRequest(w[0]),
             other => UnknownRequest(other),
         })

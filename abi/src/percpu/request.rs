@@ -105,6 +105,16 @@ pub enum Request {
     },
     /// `{}` → `{pages}`: everything that is kept ready and not used goes back to the kernel. For init.
     Drain,
+    /// `{cpu}` → `{}`: the CPU is online when the answer comes. For init.
+    CpuOnline {
+        /// Which CPU.
+        cpu: u64,
+    },
+    /// `{cpu}` → `{}`: the CPU is parked when the answer comes; its units stay. For init.
+    CpuOffline {
+        /// Which CPU.
+        cpu: u64,
+    },
 }
 
 /// A request with its number.
@@ -136,6 +146,8 @@ pub mod number {
     pub const ATTACH: u64 = 16;
     pub const SET_QUOTA: u64 = 17;
     pub const DRAIN: u64 = 18;
+    pub const CPU_ONLINE: u64 = 19;
+    pub const CPU_OFFLINE: u64 = 20;
 }
 
 impl Request {
@@ -197,6 +209,8 @@ impl Request {
             } => message(number::ATTACH, &[badge, quota_pages, static_pages]),
             SetQuota { badge, quota_pages } => message(number::SET_QUOTA, &[badge, quota_pages]),
             Drain => message(number::DRAIN, &[]),
+            CpuOnline { cpu } => message(number::CPU_ONLINE, &[cpu]),
+            CpuOffline { cpu } => message(number::CPU_OFFLINE, &[cpu]),
         }
     }
 
@@ -210,7 +224,7 @@ impl Request {
         let w = &message.words;
         let used = match message.label {
             number::STATS | number::MAP | number::DRAIN => 0,
-            number::HELLO | number::DESTROY | number::BATCH => 1,
+            number::HELLO | number::DESTROY | number::BATCH | number::CPU_ONLINE | number::CPU_OFFLINE => 1,
             number::POPULATED | number::SET_QUOTA => 2,
             number::POPULATE | number::DEPOPULATE | number::ATTACH => 3,
             number::RESERVE | number::CREATE => 4,
@@ -266,6 +280,8 @@ impl Request {
                 quota_pages: w[1],
             },
             number::DRAIN => Request::Drain,
+            number::CPU_ONLINE => Request::CpuOnline { cpu: w[0] },
+            number::CPU_OFFLINE => Request::CpuOffline { cpu: w[0] },
             _ => Request::Stats,
         })
     }

@@ -154,6 +154,20 @@ impl CpuMask {
         mask
     }
 
+    /// Puts a CPU into the set; a number that no CPU can have changes nothing.
+    pub fn insert(&mut self, cpu: usize) {
+        if let Some(word) = self.0.get_mut(cpu / 64) {
+            *word |= 1 << (cpu % 64);
+        }
+    }
+
+    /// Takes a CPU out of the set.
+    pub fn remove(&mut self, cpu: usize) {
+        if let Some(word) = self.0.get_mut(cpu / 64) {
+            *word &= !(1 << (cpu % 64));
+        }
+    }
+
     /// Whether `cpu` is in the set.
     #[must_use]
     pub fn contains(&self, cpu: usize) -> bool {

@@ -1,10 +1,13 @@
-//! Starts the other CPUs, all at once, and counts who reported.
+//! Starts the other CPUs, all at once, and counts who reported; and starts one again that was parked.
 //!
 //! INIT, then two start-up messages (SDM volume 3, section 8.4.4.1). A CPU begins in real mode in the
 //! trampoline, and reaches the kernel in long mode. There it asks its APIC for its id, which tells it its
 //! number and its stack, so that it does not matter who comes first; its first Rust statement installs its GS
 //! base. One that does not report in time is named and left out: it stays possible, and would stop if it came
 //! later.
+//!
+//! A parked CPU waits for INIT in a halt. It begins again in the same trampoline, whose pages nobody else ever has, on the
+//! same stack.
 
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -18,6 +21,7 @@ use super::options::options;
 use super::trampoline::Trampoline;
 use crate::cpu::{self, apic, tables};
 use crate::memory::{self, kernel_map};
+use crate::sync::Once;
 use crate::{debug_exit, log, schedule};
 
 /// In [`Start`], for a number that no CPU has.
@@ -27,9 +31,13 @@ const ABSENT: u8 = 0;
 const STARTING: u8 = 1;
 const ONLINE: u8 = 2;
 const LEFT_OUT: u8 = 3;
+/// Nothing new comes to it any more, but it still runs.
+const LEAVING: u8 = 4;
+const PARKED: u8 = 5;
 
 /// What every CPU is doing, by its number. Only STARTING is left by two sides, each by compare-exchange: the
-/// CPU reports, or the boot CPU gives it up.
+/// CPU reports, or whoever starts it gives it up. PARKED is a CPU's own last word. All other changes are those of whoever
+/// changes CPUs, one at a time (`hotplug.rs`).
 static STATES: [AtomicU8; MAX_CPUS] = [const { AtomicU8::new(ABSENT) }; MAX_CPUS];
 
 /// What a CPU finds by its APIC id. The entry code reads it.
@@ -48,14 +56,74 @@ static STARTS: [Start; MAX_CPUS] = [const {
 }; MAX_CPUS];
 /// Address of the APIC's page in the physical map, for the entry code.
 static APIC_PAGE: AtomicU64 = AtomicU64::new(0);
+/// Where others start, if there are any.
+static TRAMPOLINE: Once<Trampoline> = Once::new();
 
 unsafe extern "C" {
     fn ap_entry64();
 }
 
-/// Whether `cpu` has reported.
+fn state(cpu: CpuId) -> u8 {
+    STATES[cpu.index()].load(Ordering::Acquire)
+}
+
+/// Whether threads may be sent to `cpu`.
 pub fn is_online(cpu: CpuId) -> bool {
-    STATES[cpu.index()].load(Ordering::Acquire) == ONLINE
+    state(cpu) == ONLINE
+}
+
+/// Whether `cpu` has reported and is not parked: it may use any page table, and serves its requests.
+pub fn is_running(cpu: CpuId) -> bool {
+    matches!(state(cpu), ONLINE | LEAVING)
+}
+
+/// Whether `cpu` does not run, and will not before somebody starts it.
+pub fn is_off(cpu: CpuId) -> bool {
+    matches!(state(cpu), ABSENT | LEFT_OUT | PARKED)
+}
+
+/// Whether `cpu` is parked.
+pub fn is_parked(cpu: CpuId) -> bool {
+    state(cpu) == PARKED
+}
+
+/// Whether `cpu` could be started: it has a stack.
+pub fn can_start(cpu: CpuId) -> bool {
+    matches!(state(cpu), LEFT_OUT | PARKED)
+}
+
+/// Nothing new comes to `cpu` from now on.
+pub fn begin_to_leave(cpu: CpuId) {
+    STATES[cpu.index()].store(LEAVING, Ordering::SeqCst);
+}
+
+/// The last thing that this CPU does: from here on only INIT wakes it.
+pub fn park() -> ! {
+    STATES[cpu::this_cpu().index()].store(PARKED, Ordering::Release);
+    debug_exit::halt()
+}
+
+/// `cpu` begins to come.
+pub fn begin_to_start(cpu: CpuId) {
+    STATES[cpu.index()].store(STARTING, Ordering::SeqCst);
+}
+
+/// Starts a CPU that begins to come, and waits until it is online, or has not reported for as long as one may take. `meanwhile` is done
+/// all the time. Whether it is online.
+pub fn start_again(cpu: CpuId, meanwhile: fn()) -> bool {
+    let Some(trampoline) = TRAMPOLINE.get() else {
+        return false;
+    };
+    wake(core::iter::once(cpu), trampoline, meanwhile);
+    let mut silence = 0;
+    while !is_online(cpu) && silence < options().cpu_patience {
+        apic::wait_milliseconds(1, meanwhile);
+        silence += 1;
+    }
+    if change(cpu, LEFT_OUT) {
+        apic::send_init(cpu);
+    }
+    is_online(cpu)
 }
 
 /// How many CPUs have reported, the boot CPU included.
@@ -75,7 +143,11 @@ pub fn start_others(area: Option<u64>) {
         _ if others.clone().next().is_none() => {}
         Some(area) => {
             others.clone().for_each(prepare);
-            wake(others.clone(), &trampoline(area));
+            wake(
+                others.clone(),
+                TRAMPOLINE.call_once(|| trampoline(area)),
+                core::hint::spin_loop,
+            );
             let is_told = wait_for(others.clone());
             others.for_each(|cpu| settle(cpu, is_told[cpu.index()]));
         }
@@ -99,13 +171,13 @@ fn prepare(cpu: CpuId) {
 }
 
 /// The waits of the manual, once for all: 10 ms from INIT on, then twice what is more than 200 µs.
-fn wake(cpus: impl Iterator<Item = CpuId> + Clone, trampoline: &Trampoline) {
+fn wake(cpus: impl Iterator<Item = CpuId> + Clone, trampoline: &Trampoline, meanwhile: fn()) {
     cpus.clone().for_each(apic::send_init);
-    apic::wait_milliseconds(10);
+    apic::wait_milliseconds(10, meanwhile);
     for _ in 0..2 {
         let silent = cpus.clone().filter(|cpu| !is_online(*cpu));
         silent.for_each(|cpu| apic::send_startup(cpu, trampoline.page()));
-        apic::wait_milliseconds(1);
+        apic::wait_milliseconds(1, meanwhile);
     }
 }
 
@@ -118,7 +190,7 @@ fn wait_for(cpus: impl Iterator<Item = CpuId> + Clone) -> [bool; MAX_CPUS] {
     let mut missing = cpus.clone().count();
     let mut silence = 0;
     while missing > 0 && silence < options().cpu_patience {
-        apic::wait_milliseconds(1);
+        apic::wait_milliseconds(1, core::hint::spin_loop);
         silence += 1;
         for cpu in cpus.clone().filter(|cpu| is_online(*cpu)) {
             if !core::mem::replace(&mut is_told[cpu.index()], true) {
@@ -143,6 +215,7 @@ fn settle(cpu: CpuId, is_told: bool) {
 }
 
 fn report(cpu: CpuId) {
+    schedule::open();
     if !change(cpu, ONLINE) {
         debug_exit::halt();
     }
@@ -162,10 +235,11 @@ fn trampoline(area: u64) -> Trampoline {
     Trampoline::new(area, ap_entry64 as *const () as u64, kernel_map::kernel_root())
 }
 
-/// First Rust code of every other CPU, on its own kernel stack and the kernel's page table.
+/// First Rust code of every other CPU, whenever it starts, on its own kernel stack and the kernel's page table.
 extern "C" fn ap_main(cpu: u64) -> ! {
     let cpu = CpuId::new(cpu as u16);
-    // SAFETY: the boot CPU built the first chunk, and no other CPU has this one's APIC id.
+    // SAFETY: the boot CPU built the first chunk, and no other CPU has this one's APIC id. What this CPU has installed
+    // before it was parked was lost by INIT.
     unsafe { cpu::gs::install(cpu) };
     if options().silent_cpu == Some(cpu.get()) {
         debug_exit::halt();

@@ -94,14 +94,14 @@ pub fn send_startup(cpu: CpuId, page: u8) {
     send(apic_id(cpu), ASSERT | STARTUP | u32::from(page));
 }
 
-/// Waits by the timer, which must not be armed: interrupts are off at boot.
-pub fn wait_milliseconds(milliseconds: u32) {
+/// Waits by the timer, and does something meanwhile, again and again. A slice that was armed is lost.
+pub fn wait_milliseconds(milliseconds: u32, meanwhile: fn()) {
     let slice = SLICE.load(Ordering::Relaxed);
     write(LVT_TIMER, MASKED);
     for _ in 0..milliseconds {
         write(INITIAL_COUNT, slice);
         while read(CURRENT_COUNT) != 0 {
-            core::hint::spin_loop();
+            meanwhile();
         }
     }
     write(LVT_TIMER, TIMER_VECTOR as u32);

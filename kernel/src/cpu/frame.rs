@@ -15,6 +15,9 @@ pub const USER_CODE: u64 = 0x20 | 3;
 /// See [`USER_CODE`].
 pub const USER_DATA: u64 = 0x18 | 3;
 
+/// Length of the instruction `syscall`.
+const SYSCALL_BYTES: u64 = 2;
+
 const RFLAGS_INTERRUPTS_ON: u64 = 0x202;
 
 /// Saved registers. The size is a multiple of 16, so that the CPU's push lands exactly here.
@@ -68,6 +71,11 @@ impl Frame {
         Registers([
             self.rdi, self.rsi, self.rdx, self.r10, self.r8, self.r9, self.r12, self.r13, self.r14,
         ])
+    }
+
+    /// Makes the system call that was just made once more, with the same words, when the thread goes on.
+    pub fn call_again(&mut self) {
+        self.rip -= SYSCALL_BYTES;
     }
 
     /// Puts result words in place.

@@ -26,7 +26,7 @@ per_cpu! {
 ///
 /// # Safety
 /// 1. The first chunk is built and `cpu` has a unit in it.
-/// 2. No other CPU installs the same unit, and this one does it once.
+/// 2. No other CPU installs the same unit, and this one does it once after each INIT.
 pub unsafe fn install(cpu: CpuId) {
     let delta = first_chunk::delta_of(cpu);
     GsBase::write(VirtAddr::new(delta));

@@ -81,6 +81,14 @@ pub fn wait_for_interrupt() {
     x86_64::instructions::interrupts::disable();
 }
 
+/// Takes the interrupts that are pending, and leaves interrupts off again. No lock is held.
+pub fn let_interrupts_in() {
+    x86_64::instructions::interrupts::enable();
+    // The first instruction behind it is not interrupted yet.
+    x86_64::instructions::nop();
+    x86_64::instructions::interrupts::disable();
+}
+
 /// Readies the running CPU after its GS base is installed: protections, tables, entry points, APIC.
 pub fn initialize() {
     features::enable(features::detect());

@@ -71,7 +71,8 @@ fn ist_top(base: u64, index: u64) -> u64 {
     base + index * IST_STACK_BYTES - 16
 }
 
-/// Loads everything on this CPU. [`prepare`] gave it its stacks; the boot CPU does that here.
+/// Loads everything on this CPU, which INIT has made forget what was loaded before. [`prepare`] gave it its stacks; the
+/// boot CPU does that here.
 pub fn load() {
     if gs::this_cpu() == CpuId::BOOT {
         prepare(CpuId::BOOT);
@@ -80,6 +81,7 @@ pub fn load() {
     // SAFETY: these are this CPU's own copies; nothing else refers to them before they are loaded, and
     // afterwards only `set_interrupt_stack` writes one word of the TSS.
     let (gdt, tss) = unsafe { (&mut *GDT.local().0.get(), &mut *TSS.local().0.get()) };
+    *gdt = GlobalDescriptorTable::new();
     for index in 1..=IST_STACKS {
         tss.interrupt_stack_table[index as usize - 1] = VirtAddr::new(ist_top(base, index));
     }

@@ -60,10 +60,12 @@ struct Recent {
 }
 
 impl Recent {
-    const NONE: Recent = Recent {
-        addresses: Cell::new(0),
-        physical: Cell::new(0),
-    };
+    fn none() -> Recent {
+        Recent {
+            addresses: Cell::new(0),
+            physical: Cell::new(0),
+        }
+    }
 
     fn key(address: u64) -> u64 {
         address >> 21 << 1 | 1
@@ -96,7 +98,7 @@ impl AddressSpace {
             root: frame::allocate_near(node)?,
             node,
             table_frames: 1,
-            recent: [Recent::NONE; RECENT],
+            recent: core::array::from_fn(|_| Recent::none()),
         };
         // SAFETY: 1. made by `kernel_map` and never given back.
         let kernel = unsafe { Table::at(kernel_map::kernel_root()) };

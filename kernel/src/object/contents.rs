@@ -1,5 +1,7 @@
 //! Writing into frames that the kernel owns or has given to a program.
 
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+
 use abi::PAGE_SIZE;
 
 use crate::memory::frame::PhysicalFrame;
@@ -27,4 +29,41 @@ pub fn write(frame: PhysicalFrame, offset: usize, bytes: &[u8]) {
             .add(offset)
             .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
     }
+}
+
+/// Writes a word that programs may be reading, at an offset that is a multiple of 8.
+pub fn store(frame: PhysicalFrame, offset: usize, word: u64) {
+    check_word(offset, 8);
+    // SAFETY: the word lies in the frame, aligned; all others who use it while programs see it read it atomically.
+    let at = unsafe { AtomicU64::from_ptr(frame.pointer().add(offset).cast()) };
+    at.store(word, Ordering::Release);
+}
+
+/// Changes 1, 2, 4 or 8 bytes from `expected` to `new`, if they are so, at an offset that is a multiple of that; what was
+/// there. Both words fit into so many bytes.
+pub fn exchange(frame: PhysicalFrame, offset: usize, bytes: u64, [expected, new]: [u64; 2]) -> u64 {
+    check_word(offset, bytes as usize);
+    let at = frame.pointer().wrapping_add(offset);
+    macro_rules! exchange {
+        ($atomic:ident, $word:ident) => {{
+            // SAFETY: the word lies in the frame, aligned, and programs use it atomically or by single instructions.
+            let at = unsafe { $atomic::from_ptr(at.cast()) };
+            let exchanged =
+                at.compare_exchange(expected as $word, new as $word, Ordering::SeqCst, Ordering::SeqCst);
+            u64::from(exchanged.unwrap_or_else(|found| found))
+        }};
+    }
+    match bytes {
+        1 => exchange!(AtomicU8, u8),
+        2 => exchange!(AtomicU16, u16),
+        4 => exchange!(AtomicU32, u32),
+        _ => exchange!(AtomicU64, u64),
+    }
+}
+
+fn check_word(offset: usize, bytes: usize) {
+    assert!(
+        offset.is_multiple_of(bytes) && offset + bytes <= PAGE_SIZE as usize,
+        "a word lies in a frame as a whole"
+    );
 }

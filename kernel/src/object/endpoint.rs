@@ -10,11 +10,12 @@
 //! Bits of notifications that are bound here wait in the same place as callers, and go first.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use abi::Status;
 use percpu_core::CpuId;
 
-use super::{Parked, Receivers, notification};
+use super::{Parked, Receivers, endpoints, notification};
 use crate::cpu;
 use crate::ipc;
 use crate::ipc::requests::{self, Request};
@@ -62,19 +63,22 @@ impl Endpoint {
     ///
     /// # Errors
     /// `EndpointsExhausted`.
-    pub fn new() -> Result<Endpoint, Refusal> {
+    pub fn new() -> Result<Arc<Endpoint>, Refusal> {
         let receivers = Receivers::new().map_err(|exhausted| Refusal {
             status: Status::EndpointsExhausted,
             words: [exhausted.limit, 0],
         })?;
-        Ok(Endpoint {
-            receivers: Arc::new(receivers),
+        let receivers = Arc::new(receivers);
+        let endpoint = Arc::new(Endpoint {
+            receivers: receivers.clone(),
             waiting: Lock::new(Waiting {
                 callers: Levels::new(),
                 bits: 0,
             }),
             asked: CpuSet::new(),
-        })
+        });
+        endpoints::add(&endpoint, &receivers);
+        Ok(endpoint)
     }
 
     /// The address of the per-CPU word at which receivers wait.
@@ -82,14 +86,9 @@ impl Endpoint {
         self.receivers.word()
     }
 
-    /// Takes a receiver that waits on this CPU.
-    pub fn take_receiver(&self) -> Option<Parked> {
-        self.receivers.take()
-    }
-
     /// Finds a receiver of this CPU for a call; without one the call waits here, and other CPUs are asked.
     pub fn meet_receiver(self: &Arc<Self>, mut call: Call) -> Option<(Call, Parked)> {
-        if let Some(receiver) = self.receivers.take() {
+        if let Some(receiver) = self.take_receiver() {
             return Some((call, receiver));
         }
         let priority = call.caller.context().priority;
@@ -100,12 +99,44 @@ impl Endpoint {
 
     /// Hands bits to a receiver of this CPU; without one they wait here, and other CPUs are asked.
     pub fn signal(self: &Arc<Self>, bits: u64) {
-        if let Some(mut receiver) = self.receivers.take() {
+        if let Some(mut receiver) = self.take_receiver() {
             receiver.answer(Ok(notification::as_message(bits)));
             return schedule::make_ready(receiver);
         }
         self.waiting.lock().bits |= bits;
         self.ask_all();
+    }
+
+    /// Takes a receiver of this CPU. Those that can run nowhere now are kept apart.
+    pub fn take_receiver(self: &Arc<Self>) -> Option<Parked> {
+        loop {
+            let receiver = self.receivers.take()?;
+            if !receiver.thread().is_stranded() {
+                return Some(receiver);
+            }
+            schedule::send_receiver(self, receiver);
+        }
+    }
+
+    /// This CPU goes: whoever waits here waits elsewhere from now on, or is suspended.
+    pub fn move_receivers_away(self: &Arc<Self>) {
+        while let Some(receiver) = self.receivers.take() {
+            schedule::send_receiver(self, receiver);
+        }
+        self.asked.remove(cpu::this_cpu());
+        self.receivers.leave();
+    }
+
+    /// Other CPUs are online than before: whoever waits here and should be elsewhere goes there.
+    pub fn send_strays_home(self: &Arc<Self>) {
+        let here = |receiver: &Parked| receiver.thread().may_run_on(cpu::this_cpu());
+        let waiting: Vec<Parked> = core::iter::from_fn(|| self.receivers.take()).collect();
+        let (stay, go): (Vec<Parked>, Vec<Parked>) = waiting.into_iter().partition(here);
+        stay.into_iter()
+            .rev()
+            .for_each(|receiver| self.receivers.put_back(receiver));
+        go.into_iter()
+            .for_each(|receiver| schedule::send_receiver(self, receiver));
     }
 
     /// Somebody waits, and no receiver does here.
@@ -115,8 +146,16 @@ impl Endpoint {
     }
 
     fn ask(self: &Arc<Self>, cpu: CpuId) {
-        if self.asked.insert_first(cpu) {
-            requests::send(cpu, Request::Serve(self.clone()));
+        while self.asked.insert_first(cpu) {
+            if requests::send(cpu, Request::Serve(self.clone())).is_ok() {
+                return;
+            }
+            // It has just parked, and all who waited there wait elsewhere. Should it be back already, others may have
+            // relied on this request.
+            self.asked.remove(cpu);
+            if !self.receivers.cpus().contains(cpu) {
+                return;
+            }
         }
     }
 
@@ -142,9 +181,9 @@ impl Endpoint {
     }
 
     /// This CPU was asked: the next receiver that waits here and its call or bits, as long as there are both.
-    pub fn meet_here(&self) -> Met {
+    pub fn meet_here(self: &Arc<Self>) -> Met {
         self.asked.remove(cpu::this_cpu());
-        let Some(receiver) = self.receivers.take() else {
+        let Some(receiver) = self.take_receiver() else {
             self.receivers.leave();
             return Met::Nothing;
         };
@@ -170,7 +209,10 @@ impl Drop for Endpoint {
         }
         close_here(&self.receivers);
         for cpu in self.receivers.cpus().others() {
-            requests::send(cpu, Request::Close(self.receivers.clone()));
+            // One that has just parked has nobody who waits.
+            drop(requests::send(cpu, Request::Close(self.receivers.clone())));
         }
+        // Last, so that a CPU that goes meanwhile finds it here or is told.
+        endpoints::remove(&self.receivers);
     }
 }

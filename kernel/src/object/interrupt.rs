@@ -92,6 +92,16 @@ impl Drop for Interrupt {
     }
 }
 
+/// This CPU goes: what arrives here arrives on the boot CPU from now on, which never goes.
+pub fn move_away() {
+    for (number, state) in (0..).zip(&STATES) {
+        let mut state = state.lock();
+        if state.told.is_some() && state.cpu == cpu::this_cpu() && lines::redirect(number, CpuId::BOOT) {
+            state.cpu = CpuId::BOOT;
+        }
+    }
+}
+
 /// A line has arrived on this CPU.
 pub fn arrive(line: u32) {
     let told = STATES[line as usize].lock().told.clone();

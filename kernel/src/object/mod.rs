@@ -10,6 +10,7 @@ pub mod capability;
 pub mod contents;
 pub mod ending;
 pub mod endpoint;
+pub mod endpoints;
 pub mod fault_handler;
 pub mod interrupt;
 pub mod memory;

@@ -235,6 +235,7 @@ impl Process {
                 .for_each(|cpu| apic::send_ipi(cpu, apic::WAKE_VECTOR as u8));
         }
         schedule::release_ended();
+        schedule::drop_ended();
         drop(capabilities);
         self.account.close();
         threads.iter().for_each(|thread| thread.ending.finish(end));

@@ -27,6 +27,7 @@ use crate::cpu::frame::{Frame, SYSCALL_VECTOR};
 use crate::ipc;
 use crate::mailbox::CpuSet;
 use crate::refusal::Answer;
+use crate::schedule;
 use crate::sync::{Lock, rank};
 
 /// A thread that has not run on any CPU.
@@ -52,11 +53,20 @@ pub struct Thread {
     own_priority: AtomicU64,
     /// The CPU in whose queue it was put last.
     queue: AtomicU16,
-    affinity: Lock<CpuMask, { rank::AFFINITY }>,
+    affinity: Lock<Affinity, { rank::AFFINITY }>,
     /// The CPU that it ran on last.
     cpu: AtomicU16,
     /// What `fast` points to.
     kept: (Arc<CpuSet>, Arc<FastTable>),
+}
+
+/// Where a thread may run.
+#[derive(Clone, Copy)]
+pub struct Affinity {
+    /// On these CPUs.
+    pub mask: CpuMask,
+    /// As long as none of them is online, anywhere.
+    pub is_loose: bool,
 }
 
 /// What only the holder of the thread's token touches.
@@ -169,26 +179,42 @@ impl Thread {
             handler: FaultHandler::none(),
             own_priority,
             queue: AtomicU16::new(NOWHERE),
-            affinity: Lock::new(affinity),
+            affinity: Lock::new(Affinity {
+                mask: affinity,
+                is_loose: false,
+            }),
             cpu: AtomicU16::new(NOWHERE),
             kept: (cpus, table),
         }))
     }
 
-    /// The CPUs that it may run on.
-    pub fn affinity(&self) -> CpuMask {
+    /// Where it may run.
+    pub fn affinity(&self) -> Affinity {
         *self.affinity.lock()
     }
 
     /// Changes the CPUs that it may run on.
-    pub fn set_affinity(&self, mask: CpuMask) {
-        *self.affinity.lock() = mask;
+    pub fn set_affinity(&self, affinity: Affinity) {
+        *self.affinity.lock() = affinity;
         self.fast.attention.fetch_or(attention::MOVED, Ordering::SeqCst);
+    }
+
+    /// Whether it may run nowhere before one of its CPUs is online.
+    pub fn is_bound_to_none_online(&self) -> bool {
+        let affinity = self.affinity.lock();
+        !affinity.is_loose && !schedule::is_any_online(&affinity.mask)
+    }
+
+    /// The same for a thread that waits on a CPU that is online: its CPUs must have been changed.
+    pub fn is_stranded(&self) -> bool {
+        let attention = self.fast.attention.load(Ordering::SeqCst);
+        attention & attention::MOVED != 0 && self.is_bound_to_none_online()
     }
 
     /// Whether it may run on `cpu`.
     pub fn may_run_on(&self, cpu: CpuId) -> bool {
-        self.affinity.lock().contains(cpu.index())
+        let affinity = self.affinity.lock();
+        affinity.mask.contains(cpu.index()) || affinity.is_loose && !schedule::is_any_online(&affinity.mask)
     }
 
     /// The CPU that it runs on or ran on last.

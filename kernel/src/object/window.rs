@@ -5,6 +5,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use abi::window::{STATIC_FIRST_PAGE, WINDOW_BASE, header};
 use abi::{PAGE_SIZE, Status};
@@ -51,9 +52,13 @@ fn units() -> impl Iterator<Item = (CpuId, u64)> + Clone {
         .map(move |cpu| (cpu, WINDOW_BASE + cpu.index() as u64 * stride))
 }
 
+/// The header pages, by CPU.
+static HEADERS: Once<Vec<PhysicalFrame>> = Once::new();
+/// How often a CPU has begun to go, or has come since the boot.
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+
 /// The header pages and where they lie.
 pub fn header_pages() -> impl Iterator<Item = (u64, PhysicalFrame)> + Clone {
-    static HEADERS: Once<Vec<PhysicalFrame>> = Once::new();
     let headers = HEADERS.call_once(|| units().map(|(cpu, base)| make_header(cpu, base)).collect());
     units().map(|(_, base)| base).zip(headers.iter().copied())
 }
@@ -77,6 +82,19 @@ fn make_header(cpu: CpuId, base: u64) -> PhysicalFrame {
         .iter()
         .for_each(|(offset, word)| contents::write(frame, *offset as usize, &word.to_le_bytes()));
     frame
+}
+
+/// Tells all programs which CPUs are online. Whoever changes CPUs calls this.
+pub fn tell_cpus() {
+    let online = smp::online_count() as u64;
+    let generation = GENERATION.fetch_add(1, Ordering::SeqCst) + 1;
+    let headers = HEADERS.get().into_iter().flatten();
+    for ((cpu, _), frame) in units().zip(headers) {
+        contents::store(*frame, header::ONLINE as usize, smp::is_online(cpu).into());
+        contents::store(*frame, header::ONLINE_CPUS as usize, online);
+        contents::store(*frame, header::TOPOLOGY_GENERATION as usize, generation);
+    }
+    fence(Ordering::SeqCst);
 }
 
 impl Space {

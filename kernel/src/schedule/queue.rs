@@ -4,7 +4,8 @@
 //! the one that it runs at. Whoever makes a thread ready sets the first and then reads the second; a CPU that goes on at a
 //! lower priority sets the second and then reads the first. So one of them sees that somebody has to make room.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use lockfree::Idle;
 use percpu_core::CpuId;
@@ -20,17 +21,40 @@ per_cpu! {
     static QUEUE: Lock<Levels<Parked>, { rank::RUN_QUEUE }> = Lock::new(Levels::new());
     /// Which priorities they have: bit p.
     static READY: AtomicU64 = AtomicU64::new(0);
+    /// Whether threads may come here: a CPU that goes closes its queue. Under its lock.
+    static IS_OPEN: AtomicBool = AtomicBool::new(false);
     /// The priority at which this CPU runs a thread.
     static CURRENT: AtomicU64 = AtomicU64::new(0);
     /// Set before the queue is looked at for the last time, so that whoever queues later sends an interrupt.
     static IDLE: Idle = Idle::at_boot();
 }
 
+/// Threads may come to this CPU from now on.
+pub fn open() {
+    let _queue = QUEUE.local().lock();
+    IS_OPEN.local().store(true, Ordering::Relaxed);
+}
+
+/// No thread comes to this CPU any more; those that have, the most urgent first.
+pub fn close() -> Vec<Parked> {
+    let mut queue = QUEUE.local().lock();
+    IS_OPEN.local().store(false, Ordering::Relaxed);
+    let threads = core::iter::from_fn(|| queue.pop().map(|(_, thread)| thread)).collect();
+    READY.local().store(0, Ordering::SeqCst);
+    threads
+}
+
 /// Queues a thread on a CPU, and makes that CPU look at it if it is urgent there.
-pub fn push(cpu: CpuId, mut thread: Parked, is_first: bool) {
+///
+/// # Errors
+/// The thread, when the CPU has gone.
+pub fn push(cpu: CpuId, mut thread: Parked, is_first: bool) -> Result<(), Parked> {
     thread.thread().note_queue(cpu);
     let priority = {
         let mut queue = QUEUE.on(cpu).lock();
+        if !IS_OPEN.on(cpu).load(Ordering::Relaxed) {
+            return Err(thread);
+        }
         // Not before: whoever changes it looks for the thread here afterwards.
         let priority = thread.settle_priority();
         queue.push(priority, thread, is_first);
@@ -41,6 +65,7 @@ pub fn push(cpu: CpuId, mut thread: Parked, is_first: bool) {
     if cpu != cpu::this_cpu() && is_urgent() {
         apic::send_ipi(cpu, apic::WAKE_VECTOR as u8);
     }
+    Ok(())
 }
 
 /// Takes the most urgent thread of this CPU, which runs at its priority from now on.
@@ -86,18 +111,11 @@ pub fn load(cpu: CpuId, priority: u64) -> usize {
     2 * queued + usize::from(runs)
 }
 
-/// Puts a thread whose priority was changed to its new place, if it is in a queue.
-pub fn queue_again(thread: &Thread) {
-    let Some(cpu) = thread.queue() else {
-        return;
-    };
-    let found = {
-        let mut queue = QUEUE.on(cpu).lock();
-        let found = queue.remove(|queued| core::ptr::eq(queued.thread(), thread));
-        READY.on(cpu).store(queue.occupied(), Ordering::SeqCst);
-        found
-    };
-    if let Some(found) = found {
-        push(cpu, found, false);
-    }
+/// Takes a thread whose priority was changed out of the queue that it is in, if it is in one.
+pub fn take_out(thread: &Thread) -> Option<Parked> {
+    let cpu = thread.queue()?;
+    let mut queue = QUEUE.on(cpu).lock();
+    let found = queue.remove(|queued| core::ptr::eq(queued.thread(), thread));
+    READY.on(cpu).store(queue.occupied(), Ordering::SeqCst);
+    found
 }

@@ -36,44 +36,50 @@ ranks! {
     THREADS = 1 "list of threads",
     /// Which address space a process has.
     SPACE_OF = 2 "word for the address space",
+    /// CPUs that go and come.
+    CHANGE = 3 "change of CPUs",
     /// What an address space has mapped.
-    SPACE = 3 "address space",
+    SPACE = 4 "address space",
     /// Which pages of memory are in use.
-    MEMORY = 4 "memory object",
+    MEMORY = 5 "memory object",
     /// Who wants to know of an end.
-    NOTICES = 5 "list of notices",
+    NOTICES = 6 "list of notices",
     /// Whom an interrupt is told to.
-    INTERRUPT = 6 "interrupt",
+    INTERRUPT = 7 "interrupt",
     /// Where a thread's faults are told.
-    HANDLER = 7 "fault handler",
+    HANDLER = 8 "fault handler",
     /// Bits, and who waits for them.
-    NOTIFICATION = 8 "notification",
+    NOTIFICATION = 9 "notification",
+    /// Which endpoints there are.
+    ENDPOINTS = 10 "list of endpoints",
     /// Callers that wait.
-    ENDPOINT = 9 "endpoint",
+    ENDPOINT = 11 "endpoint",
     /// An end, and who waits for it.
-    ENDING = 10 "ending",
+    ENDING = 12 "ending",
+    /// Threads whose CPUs are off.
+    SUSPENDED = 13 "suspended threads",
     /// Where a thread may run.
-    AFFINITY = 11 "affinity",
+    AFFINITY = 14 "affinity",
     /// Calls handed to a CPU.
-    REQUESTS = 12 "queue of requests",
+    REQUESTS = 15 "queue of requests",
     /// Threads that are ready.
-    RUN_QUEUE = 13 "run queue",
+    RUN_QUEUE = 16 "run queue",
     /// Tables that are let go.
-    BURIAL = 14 "tables to let go",
+    BURIAL = 17 "tables to let go",
     /// What a process pays.
-    ACCOUNT = 15 "account",
+    ACCOUNT = 18 "account",
     /// The kernel's part of the first chunk.
-    WORDS = 16 "per-CPU words",
+    WORDS = 19 "per-CPU words",
     /// The allocator.
-    HEAP = 17 "heap",
+    HEAP = 20 "heap",
     /// Free frames of a node.
-    FRAMES = 18 "frame pool",
+    FRAMES = 21 "frame pool",
     /// Where the heap lies.
-    PIECES = 19 "pieces of the heap",
+    PIECES = 22 "pieces of the heap",
     /// Registers of I/O APICs.
-    LINES = 20 "lines of interrupts",
+    LINES = 23 "lines of interrupts",
     /// The serial line.
-    CONSOLE = 21 "console",
+    CONSOLE = 24 "console",
 }
 
 /// Whoever has this holds a lock of this rank.

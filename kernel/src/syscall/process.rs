@@ -90,7 +90,8 @@ pub fn strike(mut caller: Running, moment: Moment) {
             | Call::NotificationWait
             | Call::ThreadYield
             | Call::ThreadExit
-            | Call::ProcessExit,
+            | Call::ProcessExit
+            | Call::CpuOffline,
         ) => {
             process.end(End::Killed);
             schedule::leave(caller);

@@ -9,6 +9,7 @@ use crate::boot::{firmware, smp};
 use crate::cpu::apic;
 use crate::cpu::frame::Frame;
 use crate::memory::address_space::USER_END;
+use crate::object::thread::Affinity;
 use crate::object::{Capability, Object, Process, Running};
 use crate::refusal::{Answer, DONE, Refusal, require};
 use crate::schedule;
@@ -99,10 +100,10 @@ pub fn faults(caller: &Running, words: &[u64; 9]) -> Answer {
     DONE
 }
 
-/// `ThreadAffinity`: `[thread: MANAGE or 0 for the caller, mask × 4]`. A running thread that may not stay
+/// `ThreadAffinity`: `[thread: MANAGE or 0 for the caller, mask × 4, loosely]`. A running thread that may not stay
 /// where it is moves when its CPU leaves the kernel, a waiting one when it is woken.
 pub fn affinity(caller: &Running, words: &[u64; 9]) -> Answer {
-    let [handle, a, b, c, d, ..] = *words;
+    let [handle, a, b, c, d, loosely, ..] = *words;
     let thread = match handle {
         0 => caller.share(),
         handle => caller
@@ -110,9 +111,12 @@ pub fn affinity(caller: &Running, words: &[u64; 9]) -> Answer {
             .look_up(handle, Rights::MANAGE, Object::as_thread)?,
     };
     let mask = CpuMask([a, b, c, d]);
-    let mut online = firmware::topology().cpus().filter(|cpu| smp::is_online(*cpu));
-    require(online.any(|cpu| mask.contains(cpu.index())), Status::NotOnline)?;
-    thread.set_affinity(mask);
+    require(loosely <= 1, Status::BadArgument)?;
+    require(schedule::is_any_online(&mask), Status::NotOnline)?;
+    let is_loose = loosely == 1;
+    thread.set_affinity(Affinity { mask, is_loose });
+    // It may have been suspended since all CPUs that it was bound to are off.
+    schedule::reconsider(&thread);
     if let Some(cpu) = thread
         .cpu()
         .filter(|cpu| !mask.contains(cpu.index()) && !core::ptr::eq(&*thread, caller.thread()))

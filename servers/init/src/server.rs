@@ -111,7 +111,7 @@ impl Keeper {
         };
         let own = start::info().handover;
         let handover = Handover {
-            machine: Handle::NONE,
+            machine: grant(own.machine, Rights::READ.or(Rights::WRITE))?,
             reserved: grant(own.reserved, Rights::MANAGE.or(Rights::READ))?,
             dynamic: grant(own.dynamic, Rights::MANAGE.or(Rights::READ))?,
             pool: grant(self.pool, Rights::MANAGE)?,

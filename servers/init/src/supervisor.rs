@@ -10,7 +10,7 @@ use userlib::ipc::{self, Endpoint};
 use userlib::notification::Notification;
 use userlib::process::{self, Child};
 use userlib::thread::{self, Place};
-use userlib::{percpu, println};
+use userlib::{percpu, println, start};
 
 use crate::failure::Failure;
 use crate::server::{self, Server};
@@ -78,6 +78,22 @@ impl Supervisor {
             Request::Frames => {
                 let [own, pools] = server::frames()?;
                 return Ok(Message::new(0, [own, pools, 0, 0, 0, 0]));
+            }
+            Request::Machine => {
+                let rights = Rights::READ.or(Rights::WRITE).or(Rights::GRANT);
+                let machine = process::grant(process::own(), start::info().handover.machine, rights, 0);
+                let machine = machine.map_err(Failure::doing("hand the machine on"))?;
+                return Ok(done(0).with_capability(machine));
+            }
+            Request::SetCpu([cpu, is_on]) => {
+                let request = match is_on {
+                    0 => PercpuRequest::CpuOffline { cpu },
+                    1 => PercpuRequest::CpuOnline { cpu },
+                    other => return Err(Failure::NoRequest(other)),
+                };
+                let answer = percpu::call_again(self.server.privileged, &request.encode());
+                let answer = answer.map_err(percpu::Error::Kernel)?;
+                return Ok(Message::new(0, [answer.label, answer.words[0], 0, 0, 0, 0]));
             }
         }
         Ok(done(0))

@@ -10,6 +10,7 @@
 extern crate alloc;
 
 mod chores;
+mod cpus;
 #[expect(unsafe_code, reason = "lends a static array to the allocator")]
 mod heap;
 mod mapper;
@@ -28,7 +29,7 @@ use userlib::memory::{Mapping, Memory};
 use userlib::notification::{self, Notification};
 use userlib::sync::{Mutex, Once};
 use userlib::thread::{self, Place};
-use userlib::{Refusal, entry, machine, process, start};
+use userlib::{Refusal, entry, hotplug, process, start};
 
 use mapper::{KernelMapper, Ledger};
 
@@ -49,10 +50,11 @@ fn main() -> Result<u64, Refusal> {
     let bell = chores::make_bell()?;
     deaths.bind(endpoint)?;
     *SERVICE.lock() = Some(make_service(mapper(), Ledger(ledger)));
-    for cpu in machine::online() {
-        // It serves as long as this process lives: nobody joins it.
-        let _serving = thread::spawn(Place::Cpu(cpu), move || serve(endpoint))?;
-    }
+    // They go on as long as this process lives: nobody joins them.
+    let _keeping = thread::spawn(Place::Anywhere, move || {
+        let failed = cpus::keep_threads(endpoint);
+        process::exit(failed.map_or_else(|refusal| refusal.status as u64, |never| match never {}))
+    })?;
     Ok(chores::run(bell, mapper()))
 }
 
@@ -114,6 +116,8 @@ fn answer(Received { badge, message }: &Received) -> Message {
     match numbered.request {
         Request::Batch { entries } => shared::batch(badge, entries, capability),
         Request::Map => shared::map(badge, capability),
+        Request::CpuOffline { cpu } => cpus::change(badge, hotplug::take_off, cpu),
+        Request::CpuOnline { cpu } => cpus::change(badge, hotplug::bring_back, cpu),
         _ => {
             let (answer, is_due) = with_service(|service| {
                 let answer = service.answer_request(badge, &numbered, capability);

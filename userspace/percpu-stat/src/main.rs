@@ -1,5 +1,7 @@
 //! Prints what the percpu server counts, in the form and with the words of Linux's `percpu_stats`, and then the map:
-//! every region with its owner, its name, its pages and its frames on each node.
+//! every region with its owner, its name, its pages and its frames on each node; and which CPUs are online.
+//!
+//! `percpu-stat:off` waits until one is off.
 #![no_std]
 #![no_main]
 
@@ -9,7 +11,7 @@ use userlib::abi::PAGE_SIZE;
 use userlib::abi::percpu::map::{Chunk, ChunkKind, Entry, Kind, head};
 use userlib::abi::percpu::{ledger, name_of_words};
 use userlib::percpu::{self, Error, Map, Populate, Region};
-use userlib::{entry, machine, println};
+use userlib::{entry, machine, println, start, thread};
 
 entry!(main);
 
@@ -17,6 +19,9 @@ entry!(main);
 const SHEET_PAGES: u64 = 16;
 
 fn main() -> Result<(), Error> {
+    while start::argument() == "off" && machine::generation() == 0 {
+        thread::yield_now();
+    }
     // Something of its own, so that there is a row to see.
     let region = Region::create(2 * PAGE_SIZE, Populate::OnTouch, "percpu-stat")?;
     if let Some(cell) = region.cell::<u64>(0) {
@@ -29,6 +34,7 @@ fn main() -> Result<(), Error> {
     map.chunks().for_each(|chunk| print_chunk(&chunk));
     memory(&map);
     rows(&map);
+    cpus();
     region.destroy()
 }
 
@@ -146,6 +152,18 @@ fn rows(map: &Map) {
     let left_out = map.head(head::ENTRIES_IN_ALL) - map.head(head::ENTRIES);
     if left_out > 0 {
         println!("  and {left_out} more");
+    }
+}
+
+/// Which CPUs are online. The units of the others stay, and so do their frames above.
+fn cpus() {
+    println!();
+    title("CPUs");
+    field("possible", machine::possible_cpus() as u64);
+    field("online", machine::online_cpus() as u64);
+    field("changes", machine::generation());
+    for cpu in (0..machine::possible_cpus()).filter(|cpu| !machine::is_online(*cpu)) {
+        println!("  cpu {cpu} is off");
     }
 }
 

@@ -182,8 +182,9 @@ impl Allocator {
         self.state.lock().core.balance();
     }
 
-    /// Frees what lies on the stacks of freed areas, by visiting every CPU, then balances. The calling thread is
-    /// bound to `home` afterwards.
+    /// Frees what lies on the stacks of freed areas, by visiting every CPU that is online, then balances. The calling
+    /// thread is bound to `home` afterwards. What lies on the stack of a CPU that is off stays there until it is back and
+    /// uses it, or this is called again.
     ///
     /// # Errors
     /// See [`FreeError`], and the kernel's refusal to move the thread.

@@ -11,7 +11,7 @@
 //! touch two copies*, and no guard can prevent it. One operation is enough to be exact: the kernel keeps the
 //! GS base on the unit of the CPU that the thread runs on, an instruction is never cut in two by an
 //! interrupt, and no other CPU writes to this CPU's copy. That is also why there is no way to write
-//! another CPU's copy: it would need locks everywhere.
+//! another CPU's copy: it would need locks everywhere. The copies of a CPU that is off are an exception: `exchange_parked`.
 //!
 //! What it costs: each operation is 1 instruction on the copy. `add`, `sub`, `and`, `or`, `xor` and `set` need
 //! their operand in a register, `increment` and `add_const` do not; `compare_exchange` needs two and looks at
@@ -35,11 +35,16 @@ mod value;
 
 use core::marker::PhantomData;
 
+use abi::{Call, Registers};
+
 pub use offset::{Offset, here};
 pub use pair::{PairPlace, PerCpuPair, Words};
 pub use place::{Located, Place, Seal};
 pub use statics::Template;
 pub use value::{Bits, Integer, Pointer, SmallEnum, Value, Word};
+
+use crate::Refusal;
+use crate::syscall::ask;
 
 /// One value for each CPU.
 #[derive(Debug)]
@@ -88,6 +93,23 @@ impl<T: Value, P: Place<T::Word>> PerCpuCell<T, P> {
             true => Ok(current),
             false => Err(T::from_word(found)),
         }
+    }
+
+    /// Sets the value of a CPU that does not run to `new` if it is `current`. The kernel does it, since only it can say
+    /// that the CPU stays off meanwhile. `Ok` of the value that was there, when that was another one.
+    ///
+    /// # Errors
+    /// `AlreadyOnline` when the CPU runs, or is about to go or to come; `BadArgument` for one that is not possible;
+    /// `NotMapped` where the page has no frame yet.
+    pub fn exchange_parked(&self, cpu: usize, current: T, new: T) -> Result<Result<T, T>, Refusal> {
+        let [expected, changed] = [current, new].map(|value| value.to_word().to_u64());
+        let (offset, bytes) = (self.offset() as u64, size_of::<T::Word>() as u64);
+        let words = [cpu as u64, offset, bytes, expected, changed];
+        let found = ask(Call::ParkedExchange, &Registers::of(&words))?.0[0];
+        Ok(match found == expected {
+            true => Ok(current),
+            false => Err(T::from_word(T::Word::from_u64(found))),
+        })
     }
 
     /// Where it lies in every unit of the window, in bytes.

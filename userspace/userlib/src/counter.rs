@@ -33,7 +33,8 @@ const SMALLEST_BATCH: u32 = 32;
 /// | `sum`, `set`, `compare` when it is close | a lock, and a line of another CPU's memory for each CPU |
 /// | `sync` | a visit to each CPU |
 ///
-/// The units of CPUs that are offline stay, and count.
+/// The units of CPUs that are off stay, and count. [`fold_parked`](Self::fold_parked) moves such a CPU's delta to the
+/// count, for who is told that it has gone.
 #[derive(Debug)]
 pub struct PerCpuCounter<P: Place<u32> = Offset<'static>> {
     count: AtomicI64,
@@ -69,9 +70,15 @@ impl<P: Place<u32>> PerCpuCounter<P> {
         }
     }
 
-    /// How far [`read`](Self::read) can be from the truth: less than a batch for each CPU.
+    /// How far [`read`](Self::read) can be from the truth: less than a batch for each CPU, the largest that there can
+    /// have been. Fewer CPUs online make a smaller one, but leave deltas as they are.
     pub fn error(&self) -> u64 {
-        self.batch() * machine::possible_cpus() as u64
+        let cpus = machine::possible_cpus() as u64;
+        let largest = match self.batch {
+            0 => (2 * cpus).max(u64::from(SMALLEST_BATCH)),
+            _ => self.batch(),
+        };
+        largest * cpus
     }
 
     /// Adds.
@@ -160,12 +167,28 @@ impl<P: Place<u32>> PerCpuCounter<P> {
         self.count.store(value.wrapping_sub(deltas), Relaxed);
     }
 
-    /// Moves all deltas to the count, by visiting every CPU; the calling thread is bound to `home` afterwards.
+    /// Moves the delta of a CPU that is off to the count: the sum is the same, and [`read`](Self::read) is nearer.
+    ///
+    /// # Errors
+    /// `AlreadyOnline` when the CPU runs, and folds for itself; the kernel's other refusals.
+    pub fn fold_parked(&self, cpu: usize) -> Result<(), Refusal> {
+        let _folding = self.folding.lock();
+        let mut delta = self.deltas.on(cpu).unwrap_or(0);
+        // It may have run in between, and have gone again.
+        while let Err(found) = self.deltas.exchange_parked(cpu, delta, 0)? {
+            delta = found;
+        }
+        self.count.fetch_add(i64::from(delta), Relaxed);
+        Ok(())
+    }
+
+    /// Moves all deltas to the count, by visiting every CPU that is online; the calling thread is bound to `home`
+    /// afterwards.
     ///
     /// # Errors
     /// The kernel's refusal to move the thread; some deltas may be moved then. The sum is the same.
     pub fn sync(&self, home: &CpuMask) -> Result<(), Refusal> {
-        visit::every_cpu(home, |_| self.fold(0))
+        visit::every_unit(home, |_| self.fold(0), |cpu| self.fold_parked(cpu))
     }
 }
 

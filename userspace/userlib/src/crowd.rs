@@ -7,7 +7,7 @@ use abi::Handle;
 use abi::syscall::CpuMask;
 
 use crate::sync::Mutex;
-use crate::thread::{self, Place, Thread};
+use crate::thread::{self, Bond, Place, Thread};
 use crate::{Refusal, machine};
 
 /// Threads that may run anywhere, for each CPU, beside the one that is bound to it.
@@ -87,7 +87,7 @@ pub fn drive() {
     let handle = Handle(THREADS[turn % threads].load(Ordering::Relaxed));
     // One step more each time around, so that no thread is sent where it is already.
     if let Some(cpu) = machine::online().nth((turn + turn / threads) % cpus) {
-        // One that has ended cannot be moved any more, and need not be.
-        let _ = thread::bind(handle, &CpuMask::only(cpu));
+        // One that has ended cannot be moved any more, and need not be. Loosely, so that it ends also when that CPU goes.
+        let _ = thread::bind(handle, &CpuMask::only(cpu), Bond::Loose);
     }
 }

@@ -35,6 +35,7 @@ pub mod crowd;
 pub mod device;
 #[expect(unsafe_code, reason = "the kernel writes registers to memory")]
 pub mod fault;
+pub mod hotplug;
 pub mod ipc;
 #[expect(unsafe_code, reason = "the kernel writes words to a page")]
 pub mod long;

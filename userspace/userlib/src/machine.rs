@@ -46,10 +46,16 @@ pub fn node(cpu: usize) -> Option<u64> {
     of_cpu(cpu, header::NODE)
 }
 
-/// Whether a CPU is online now.
+/// Whether a CPU is online now. One that is not may still be about to go.
 #[must_use]
 pub fn is_online(cpu: usize) -> bool {
     of_cpu(cpu, header::ONLINE) == Some(1)
+}
+
+/// Grows whenever a CPU goes, before anything of it moves, and when one has come.
+#[must_use]
+pub fn generation() -> u64 {
+    word(WINDOW_BASE, header::TOPOLOGY_GENERATION)
 }
 
 /// The CPU that this thread was on a moment ago: a hint, out of date as soon as it is read.

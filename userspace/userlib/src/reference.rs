@@ -36,7 +36,7 @@ const BIAS: i64 = 1 << 62;
 /// |---|---|
 /// | `get`, `try_get`, `put`, alive | 12: `mov`, a check, `cmpxchg` without lock prefix |
 /// | the same, killed | a locked instruction |
-/// | `kill`, `reinit`, `resurrect` | a visit to each CPU |
+/// | `kill`, `reinit`, `resurrect` | a visit to each CPU, a system call for each that is off |
 #[derive(Debug)]
 pub struct PerCpuRef<P: Place<u64> = Offset<'static>> {
     words: PerCpuCell<u64, P>,
@@ -167,8 +167,10 @@ impl<P: Place<u64>> PerCpuRef<P> {
         if self.is_killed.swap(true, Ordering::AcqRel) {
             return Err(RefError::AlreadyKilled);
         }
-        visit::every_cpu(home, |_| self.words.or(DEAD))?;
-        // The words stay as they are now: also those of CPUs that are not online, where nobody is.
+        // A CPU that is off must not grant live references either when it is back.
+        let parked = |cpu| self.change_parked(cpu, |word| word | DEAD);
+        visit::every_unit(home, |_| self.words.or(DEAD), parked)?;
+        // The words stay as they are now.
         let parts: i64 = self.words.iter().map(part).sum();
         let change = parts - BIAS - 1;
         let left = self.common.fetch_add(change, Ordering::AcqRel) + change;
@@ -226,8 +228,31 @@ impl<P: Place<u64>> PerCpuRef<P> {
             .common
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, biased);
         changed.map_err(|_| refusal)?;
-        visit::every_cpu(home, |_| self.words.set(0))?;
+        let revived = |word: u64| if word & DEAD != 0 { 0 } else { word };
+        let parked = |cpu| self.change_parked(cpu, revived);
+        visit::every_unit(home, |_| self.revive_here(), parked)?;
         self.is_killed.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// Nothing to be done where it lives again and is counted already.
+    fn revive_here(&self) {
+        let mut word = self.words.get();
+        while word & DEAD != 0 {
+            match self.words.compare_exchange(word, 0) {
+                Ok(_) => return,
+                Err(found) => word = found,
+            }
+        }
+    }
+
+    /// Changes the word of a CPU that is off.
+    fn change_parked(&self, cpu: usize, change: impl Fn(u64) -> u64) -> Result<(), Refusal> {
+        let mut word = self.words.on(cpu).unwrap_or(DEAD);
+        // It may have run in between, and have gone again.
+        while let Err(found) = self.words.exchange_parked(cpu, word, change(word))? {
+            word = found;
+        }
         Ok(())
     }
 }

@@ -31,7 +31,8 @@ use crate::stack::{HEAD_BYTES, Stack};
 /// | miss | a lock, and half a stack (32) of objects moved; a system call if there was no memory left |
 ///
 /// An object may be freed on another CPU, and by another thread, than where it was allocated. Each object costs a
-/// word beside the value. Memory is kept until the slab is dropped.
+/// word beside the value. Memory is kept until the slab is dropped; the free objects of a CPU that is off, at most 64, stay on
+/// its stack until it is back.
 #[derive(Debug)]
 pub struct PerCpuSlab<'r, T> {
     nodes: Nodes<'r, T>,

@@ -1,5 +1,6 @@
 //! init, for programs that may start others and end the percpu server.
 
+use abi::percpu::PercpuError;
 use abi::supervisor::Request;
 use abi::syscall::Moment;
 use abi::{Handle, Message, Status};
@@ -54,6 +55,25 @@ pub fn end_server() -> Result<(), Refusal> {
 /// The kernel's refusal, or init's.
 pub fn frames() -> Result<[u64; 2], Refusal> {
     ask(Request::Frames).map(|answer| [answer.words[0], answer.words[1]])
+}
+
+/// The machine, to take CPUs off and on and to be told of that: see [`crate::hotplug`].
+///
+/// # Errors
+/// The kernel's refusal, or init's.
+pub fn machine() -> Result<Handle, Refusal> {
+    ask(Request::Machine).map(|answer| answer.capability)
+}
+
+/// Takes a CPU off or on by way of the percpu server. `Ok` of its refusal, if it refuses.
+///
+/// # Errors
+/// The kernel's refusal, or init's.
+pub fn set_cpu(cpu: u64, is_on: bool) -> Result<Result<(), PercpuError>, Refusal> {
+    let answer = ask(Request::SetCpu([cpu, u64::from(is_on)]))?;
+    let [label, word, ..] = answer.words;
+    let answer = Message::new(label, [word, 0, 0, 0, 0, 0]);
+    Ok(PercpuError::from_answer(&answer).map(drop))
 }
 
 /// How often the percpu server was started again.

@@ -127,12 +127,20 @@ impl Thread {
         }
     }
 
-    /// Binds it to a set of CPUs.
+    /// Binds it to a set of CPUs. It does not run as long as all of them are off.
     ///
     /// # Errors
     /// The kernel's refusal.
     pub fn bind(&self, cpus: &CpuMask) -> Result<(), Refusal> {
-        bind(self.handle, cpus)
+        bind(self.handle, cpus, Bond::Firm)
+    }
+
+    /// Binds it to a set of CPUs; as long as none of them is online, it may run anywhere.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn bind_loosely(&self, cpus: &CpuMask) -> Result<(), Refusal> {
+        bind(self.handle, cpus, Bond::Loose)
     }
 
     /// Gives it another priority.
@@ -148,17 +156,37 @@ impl Thread {
     }
 }
 
-/// Binds the calling thread to a set of CPUs; it is on one of them when this returns.
-///
-/// # Errors
-/// The kernel's refusal.
-pub fn bind_self(cpus: &CpuMask) -> Result<(), Refusal> {
-    bind(Handle::NONE, cpus)
+/// What becomes of a thread when the last CPU that it is bound to goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Bond {
+    /// It waits for one to come back.
+    Firm = 0,
+    /// It may run anywhere as long as all of them are off.
+    Loose = 1,
 }
 
-pub(crate) fn bind(thread: Handle, cpus: &CpuMask) -> Result<(), Refusal> {
+/// Binds the calling thread to a set of CPUs; it is on one of them when this returns. It does not run as long as all of
+/// them are off.
+///
+/// # Errors
+/// The kernel's refusal: `NotOnline` when none of them is online.
+pub fn bind_self(cpus: &CpuMask) -> Result<(), Refusal> {
+    bind(Handle::NONE, cpus, Bond::Firm)
+}
+
+/// Binds the calling thread to a set of CPUs; as long as none of them is online, it may run anywhere. That may be so
+/// already when this returns: [`crate::machine::generation`] tells.
+///
+/// # Errors
+/// The kernel's refusal: `NotOnline` when none of them is online.
+pub fn bind_self_loosely(cpus: &CpuMask) -> Result<(), Refusal> {
+    bind(Handle::NONE, cpus, Bond::Loose)
+}
+
+pub(crate) fn bind(thread: Handle, cpus: &CpuMask, bond: Bond) -> Result<(), Refusal> {
     let [a, b, c, d] = cpus.0;
-    ask(Call::ThreadAffinity, &Registers::of(&[thread.0, a, b, c, d])).map(drop)
+    let registers = Registers::of(&[thread.0, a, b, c, d, bond as u64]);
+    ask(Call::ThreadAffinity, &registers).map(drop)
 }
 
 /// Gives a thread, or with [`Handle::NONE`] the calling one, another priority. The caller runs at it at once; while it

@@ -6,12 +6,14 @@ use abi::syscall::CpuMask;
 use abi::window::WINDOW_BASE;
 use abi::{PAGE_SIZE, Status};
 
+use percpu_core::CpuId;
+
 use super::units;
 use crate::boot::options;
 use crate::memory::address_space::Access;
 use crate::object::space::Inner;
-use crate::object::{Memory, Space};
-use crate::refusal::Refusal;
+use crate::object::{Memory, Space, contents};
+use crate::refusal::{Refusal, require};
 
 impl Space {
     /// The first range at or behind a page, and the note.
@@ -50,6 +52,31 @@ impl Space {
             mask.0[cpu.index() / 64] |= 1 << (cpu.index() % 64);
         }
         Ok(mask)
+    }
+
+    /// Changes a word of this window in the unit of a CPU that does not run; what was there.
+    pub fn exchange_in_window(
+        &self,
+        cpu: CpuId,
+        offset: u64,
+        bytes: u64,
+        words: [u64; 2],
+    ) -> Result<u64, Refusal> {
+        let stride = options::options().window_stride;
+        require(offset < stride, Status::BadArgument)?;
+        let (_, base) = units().nth(cpu.index()).ok_or(Status::BadArgument)?;
+        let inner = self.lock();
+        let found = inner.tables.translate(base + (offset - offset % PAGE_SIZE));
+        // The header page can only be read.
+        let (frame, _) = found
+            .filter(|(_, access)| *access == Access::Write)
+            .ok_or(Status::NotMapped)?;
+        Ok(contents::exchange(
+            frame,
+            (offset % PAGE_SIZE) as usize,
+            bytes,
+            words,
+        ))
     }
 
     /// A page was touched that has no frame. Whether it has one now.

@@ -2,7 +2,7 @@
 
 use abi::percpu::map::Kind;
 use abi::percpu::{Geometry, INIT_BADGE, Numbered, PROTOCOL_VERSION, PercpuError, Populate, Request, Stats};
-use abi::{Handle, Message, Received};
+use abi::{Handle, Message, Received, Status};
 
 use crate::clients::Clients;
 use crate::ledger::{Counter, Ledger, Words};
@@ -146,6 +146,11 @@ impl<M: Mapper, W: Words> Service<M, W> {
             Request::Populated { region, page } => self.populated(badge, region, page),
             // Whoever has the memory mapped serves these, with `answer` and `map`.
             Request::Batch { .. } | Request::Map => Err(PercpuError::BadBuffer(0)),
+            // Whoever holds the machine serves these.
+            Request::CpuOnline { .. } | Request::CpuOffline { .. } => {
+                self.check_is_init(badge)?;
+                Err(PercpuError::CpuRefused(Status::UnknownCall as u64))
+            }
             Request::Attach { .. } | Request::SetQuota { .. } | Request::Drain => {
                 self.check_is_init(badge)?;
                 self.serve_init(&request, number, capability)

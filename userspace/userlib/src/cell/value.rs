@@ -9,6 +9,14 @@ pub trait Word: Copy + Eq + Default + sealed::Sealed {
     #[must_use]
     fn wrapping_add(self, other: Self) -> Self;
 
+    /// As a word of 64 bits, zeros in front.
+    #[must_use]
+    fn to_u64(self) -> u64;
+
+    /// The lowest bits of a word.
+    #[must_use]
+    fn from_u64(word: u64) -> Self;
+
     /// Reads a word that CPUs may be changing.
     ///
     /// # Safety
@@ -153,6 +161,14 @@ macro_rules! words {
         impl Word for $word {
             fn wrapping_add(self, other: Self) -> Self {
                 $word::wrapping_add(self, other)
+            }
+
+            fn to_u64(self) -> u64 {
+                u64::from(self)
+            }
+
+            fn from_u64(word: u64) -> Self {
+                word as $word
             }
 
             unsafe fn read(address: usize) -> Self {

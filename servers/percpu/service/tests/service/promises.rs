@@ -218,6 +218,8 @@ fn only_init_attaches_and_only_once() {
     assert_eq!(world.send(2, message), Err(NotPermitted));
     for request in [
         Request::Drain,
+        Request::CpuOffline { cpu: 1 },
+        Request::CpuOnline { cpu: 1 },
         Request::SetQuota {
             badge: 2,
             quota_pages: 99,

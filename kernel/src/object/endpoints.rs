@@ -1,0 +1,62 @@
+//! The list of all endpoints, for a CPU that goes: it looks for those at which somebody waits there.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::{Arc, Weak};
+use core::ops::Bound;
+
+use super::endpoint::{Endpoint, close_here};
+use super::receivers::Receivers;
+use crate::sync::{Lock, rank};
+
+#[derive(Clone)]
+struct Entry {
+    endpoint: Weak<Endpoint>,
+    receivers: Arc<Receivers>,
+}
+
+/// By the word at which receivers wait.
+static ALL: Lock<BTreeMap<u64, Entry>, { rank::ENDPOINTS }> = Lock::new(BTreeMap::new());
+
+/// Adds a new endpoint.
+pub fn add(endpoint: &Arc<Endpoint>, receivers: &Arc<Receivers>) {
+    let entry = Entry {
+        endpoint: Arc::downgrade(endpoint),
+        receivers: receivers.clone(),
+    };
+    ALL.lock().insert(receivers.word(), entry);
+}
+
+/// Forgets an endpoint that goes. By now every CPU on which somebody waits there was told, or has found out here.
+pub fn remove(receivers: &Receivers) {
+    let removed = ALL.lock().remove(&receivers.word());
+    drop(removed);
+}
+
+/// Lets everybody who waits on this CPU at any endpoint wait elsewhere. As many steps as there are endpoints, of which
+/// the kernel's part of the first chunk has a bounded number.
+pub fn move_receivers_away() {
+    for_each(Endpoint::move_receivers_away);
+}
+
+/// Lets everybody who waits on this CPU, but belongs elsewhere since another CPU came, wait there. As many steps.
+pub fn send_strays_home() {
+    for_each(Endpoint::send_strays_home);
+}
+
+fn for_each(act: fn(&Arc<Endpoint>)) {
+    let mut last = Bound::Unbounded;
+    while let Some((word, entry)) = next(last) {
+        last = Bound::Excluded(word);
+        match entry.endpoint.upgrade() {
+            Some(endpoint) => act(&endpoint),
+            None => close_here(&entry.receivers),
+        }
+    }
+}
+
+/// What is dropped of it goes without the lock.
+fn next(last: Bound<u64>) -> Option<(u64, Entry)> {
+    let all = ALL.lock();
+    let (word, entry) = all.range((last, Bound::Unbounded)).next()?;
+    Some((*word, entry.clone()))
+}
