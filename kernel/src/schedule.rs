@@ -159,6 +159,10 @@ pub fn yield_now(mut current: Running) {
 fn on_slice_end(mut current: Running) {
     entry::check_smap();
     let priority = current.settle_priority();
+    // Also one that nobody has changed: the CPU that it is bound to, loosely, may be back.
+    if !current.thread().may_run_on(cpu::this_cpu()) {
+        return pass_on(current);
+    }
     if !queue::has_from(priority) {
         apic::arm_timer();
         return go_on(current);
