@@ -92,6 +92,9 @@ fn stress() -> Result<(), Failed> {
     for seed in ["stress: seed 1, 24 rounds", "stress: seed 77, 12 rounds"] {
         check(run.find(seed).is_some(), format!("`{seed}` is printed"), &run)?;
     }
+    let went = run.find("CPUs that went");
+    let is_some = went.is_some_and(|line| !line.contains("survived 0 CPUs"));
+    check(is_some, "CPUs went and came", &run)?;
     let ends = run.find("ends of the percpu server");
     let is_some = ends.is_some_and(|line| !line.contains("survived 0 ends"));
     check(is_some, "the percpu server has ended and was started again", &run)

@@ -1,10 +1,12 @@
 //! Everything at once: clients that make, touch, use and give back regions of all kinds, and are ended at random
-//! moments; and a percpu server that is ended, too, and started again. What was survived is printed.
+//! moments; a percpu server that is ended, too, and started again; CPUs that go and come, and threads that are sent about
+//! and count. What was survived is printed.
 //!
 //! `stress:SEED` for another seed, `stress:SEED,ROUNDS` for more or fewer rounds.
 #![no_std]
 #![no_main]
 
+mod weather;
 mod worker;
 
 use userlib::abi::Handle;
@@ -14,6 +16,8 @@ use userlib::percpu::{self, Error};
 use userlib::random::Random;
 use userlib::workload::{Books, Workload};
 use userlib::{entry, ipc, println, process, start, supervisor, thread};
+
+use weather::Weather;
 
 entry!(main);
 
@@ -49,9 +53,13 @@ fn run(seed: u64, rounds: u64) -> Result<u64, Error> {
     let mut random = Random::new(seed);
     let mut work = Workload::new(random.number());
     let mut tally = Tally::default();
+    let mut weather = Weather::new(&mut random).map_err(Error::Kernel)?;
     for _ in 0..rounds {
+        weather.change(&mut random).map_err(Error::Kernel)?;
         round(&mut random, &mut work, &mut tally)?;
     }
+    let climate = weather.end().map_err(Error::Kernel)?;
+    tally.wrong += u64::from(!climate.is_right);
     tally.wrong += work.wrong_words()?;
     work.end()?;
     let after = before.settled()?;
@@ -71,6 +79,10 @@ fn run(seed: u64, rounds: u64) -> Result<u64, Error> {
     );
     println!(
         "stress: survived {ended_at_a_call} clients that ended at a kernel call, {ended_by_others} ended by others"
+    );
+    println!(
+        "stress: survived {} CPUs that went; {} increments on whatever CPU, {} changes of place",
+        climate.gone, climate.hits, climate.moves
     );
     println!("stress: {finished} of {clients} clients finished; this one took {steps} steps");
     println!(
