@@ -11,7 +11,7 @@ use userlib::checks::Checks;
 use userlib::device::{Interrupt, Ports, pit};
 use userlib::notification::Notification;
 use userlib::thread::Place;
-use userlib::{Refusal, entry, ipc, machine, println, process, start, supervisor, syscall, thread};
+use userlib::{Refusal, entry, hotplug, ipc, machine, println, process, start, supervisor, syscall, thread};
 
 entry!(main);
 
@@ -35,6 +35,7 @@ fn main() -> Result<u64, Refusal> {
     let mut checks = Checks::new();
     arrives(&mut checks)?;
     interrupts_others(&mut checks)?;
+    follows(&mut checks)?;
     refused(&mut checks);
     goes_on(&mut checks)?;
     Ok(checks.code())
@@ -86,6 +87,30 @@ fn interrupts_others(checks: &mut Checks) -> Result<(), Refusal> {
     IS_OVER.store(true, Ordering::Relaxed);
     busy.join()?;
     checks.equal("timer-interrupts-a-busy-cpu", bits?, BITS);
+    thread::bind_self(&CpuMask::ALL)
+}
+
+/// What arrives on a CPU arrives elsewhere when that has gone.
+fn follows(checks: &mut Checks) -> Result<(), Refusal> {
+    let Some(cpu) = machine::online().nth(1) else {
+        return Ok(());
+    };
+    let held = supervisor::machine()?;
+    thread::bind_self_loosely(&CpuMask::only(cpu))?;
+    let (interrupt, notification) = (Interrupt::given(), Notification::create()?);
+    interrupt.bind(notification, BITS)?;
+    pit::start(Ports::given(), TICKS)?;
+    let mut bits = notification.wait()?;
+    interrupt.acknowledge()?;
+    hotplug::take_off(held, cpu)?;
+    for _ in 0..MANY {
+        bits &= notification.wait()?;
+        interrupt.acknowledge()?;
+    }
+    checks.equal("timer-interrupts-elsewhere", bits, BITS);
+    checks.equal("its-cpu-has-gone", machine::is_online(cpu), false);
+    pit::stop(Ports::given())?;
+    hotplug::bring_back(held, cpu)?;
     thread::bind_self(&CpuMask::ALL)
 }
 

@@ -90,16 +90,14 @@ pub fn route(line: Line, cpu: CpuId) -> bool {
     true
 }
 
-/// Sends a line that was routed before to another CPU, masked or not as it is. Whether that has an id of 8 bits.
+/// Sends a line that was routed before to another CPU, masked or not as it is: only the half of its entry with the CPU
+/// is written, so no edge is lost. Whether that CPU has an id of 8 bits.
 pub fn redirect(line: u32, cpu: CpuId) -> bool {
     let Ok(to) = u8::try_from(ApicId::get(apic_id(cpu))) else {
         return false;
     };
     with(line, |apic, index| {
-        let entry = apic.read(ENTRIES + 2 * index);
-        apic.write(ENTRIES + 2 * index, entry | MASKED);
         apic.write(ENTRIES + 2 * index + 1, u32::from(to) << 24);
-        apic.write(ENTRIES + 2 * index, entry);
     });
     true
 }
