@@ -222,7 +222,10 @@ fn strict(checks: &mut Checks, bystander: Bystander) -> Result<(), Refusal> {
     checks.equal("less-urgent-never-runs", turns, 0);
     let turns = bystander.turns_while(|| {
         thread::set_priority(Handle::NONE, MIDDLE)?;
-        busy();
+        // On a loaded host the end of a slice may come late.
+        (0..1000)
+            .take_while(|_| TURNS.load(Ordering::SeqCst) == 0)
+            .for_each(|_| busy());
         thread::set_priority(Handle::NONE, TOP)
     })?;
     checks.that("equals-share", turns > 0, format_args!("no turn"));
