@@ -16,6 +16,8 @@ percpu! {
 
 static TOTAL: PerCpuCounter<PARTS> = PerCpuCounter::over(PARTS);
 static STOP: AtomicBool = AtomicBool::new(false);
+/// Threads of the crowd that run.
+static STARTED: AtomicU64 = AtomicU64::new(0);
 static DONE: AtomicU64 = AtomicU64::new(0);
 
 /// Adds before a thread looks whether it shall stop.
@@ -24,6 +26,10 @@ const ADDS: u64 = 64;
 /// Checks everything in this file.
 pub fn check(checks: &mut Checks, machine: Handle) {
     let driver = thread::spawn(thread::Place::Cpu(0), move || {
+        // Nobody can be bound to a CPU that has gone.
+        while STARTED.load(SeqCst) < crowd::size() as u64 {
+            thread::yield_now();
+        }
         let mut wrong = 0;
         for cpu in machine::online().skip(1).collect::<Cpus>() {
             wrong += u64::from(off(machine, cpu).is_err());
@@ -36,6 +42,7 @@ pub fn check(checks: &mut Checks, machine: Handle) {
         wrong
     });
     let counted = crowd::run(|_| {
+        STARTED.fetch_add(1, SeqCst);
         while !STOP.load(SeqCst) {
             for _ in 0..ADDS {
                 COUNT.increment();
