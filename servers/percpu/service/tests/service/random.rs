@@ -1,6 +1,7 @@
 //! Random requests, with a kernel that fails at random, clients that end at random, and a server that ends at
 //! random: what was refused has changed nothing, the map is what the clients hold, and everything comes back.
 
+use abi::percpu::map::head;
 use abi::percpu::{Grant, PercpuError, Populate, RegionId, Request, Stats};
 use abi::{Message, PAGE_SIZE};
 use proptest::prelude::*;
@@ -234,7 +235,18 @@ impl Run {
             .iter()
             .map(|(badge, id, first, pages)| (*badge, id.encode(), *first, *pages))
             .collect();
-        let (_, entries) = map(&mut self.world);
+        let (head, entries) = map(&mut self.world);
+        let populated = state
+            .memories
+            .iter()
+            .filter(|(id, (_, is_on_touch))| **id != 100 && !is_on_touch);
+        let dirty = self.world.kernel.0.borrow().dirty.clone();
+        let is_dirty = |id: u64, page: u64| dirty.contains(&(id, page));
+        let clean = populated.flat_map(|(id, (pages, _))| (0..*pages).filter(|page| !is_dirty(*id, *page)));
+        assert!(
+            head[head::DYNAMIC_CLEAN] <= clean.count() as u64,
+            "what the server calls clean is clean"
+        );
         let mut told: Vec<_> = entries.iter().filter(|entry| entry.kind != 0).collect();
         for entry in &told {
             let window = 500 + entry.badge;
