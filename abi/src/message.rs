@@ -2,6 +2,39 @@
 
 use crate::Handle;
 
+/// Most capabilities that go with a message.
+pub const MOST_GIFTS: usize = 4;
+
+/// Several capabilities in one message: where its capability stands among the words, stands the place of a list in the
+/// sender's memory. An entry is three words `[handle, rights, badge]`. The receiver gets the first one's handle in the
+/// message, and asks for the others ([`crate::Call::CapabilityReceived`]).
+pub mod gift {
+    use super::MOST_GIFTS;
+
+    /// Set in the word: it is the place of a list.
+    pub const LIST: u64 = 1 << 63;
+    /// Set beside the rights: the sender loses the capability, the receiver gets it and not a copy.
+    pub const MOVED: u64 = 1 << 32;
+    /// Bytes of an entry.
+    pub const BYTES: usize = 24;
+
+    /// The word for a list at an address, a multiple of 8 in user space, of so many entries.
+    #[must_use]
+    pub const fn word(address: u64, count: usize) -> u64 {
+        LIST | address | count as u64
+    }
+
+    /// The address and length of a list; `None` for a word that makes no sense.
+    #[must_use]
+    pub const fn place(word: u64) -> Option<(u64, usize)> {
+        let count = (word & 7) as usize;
+        match word & LIST != 0 && count > 0 && count <= MOST_GIFTS {
+            true => Some((word & !LIST & !7, count)),
+            false => None,
+        }
+    }
+}
+
 /// Words in a message, beside the label.
 pub const MESSAGE_WORDS: usize = 6;
 

@@ -74,10 +74,17 @@ statuses! {
     NotFaulted = 22,
     /// The caller's process may not give so high a priority. Word 0: the highest that it may.
     PriorityTooHigh = 23,
-    /// All per-CPU words that the kernel has for endpoints are taken. Word 0: how many there are.
+    /// All per-CPU words for endpoints that the process, or one that made it, may have are taken. Word 0: how many
+    /// that are.
     EndpointsExhausted = 24,
     /// More words than registers hold, and the sender or the receiver has no message page.
     NoMessagePage = 25,
+    /// The capability, or one that it was derived from, is being revoked: nothing can be derived from it meanwhile.
+    BeingRevoked = 26,
+    /// The capability is a copy of a copy of a copy, and so on, as often as can be.
+    TooDeep = 27,
+    /// More capabilities come with the message than its receiver takes.
+    TooManyCapabilities = 28,
     /// The CPU that was named is online, or on its way.
     AlreadyOnline = 30,
     /// Another CPU is just going or coming. Asking again helps.

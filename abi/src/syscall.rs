@@ -4,10 +4,12 @@
 //! below names its words in that order, unused ones are ignored and should be zero. `rcx` and `r11` are lost
 //! (the instruction takes them), every other register keeps its value unless it carries a result.
 
+mod arguments;
 mod records;
 
 use crate::{Handle, Message, Received};
 
+pub use arguments::{Argument, Kind};
 pub use records::{CpuMask, End, MemoryKind, Moment, Placement, access};
 
 /// Argument and result words, in this order: `rdi rsi rdx r10 r8 r9 r12 r13 r14`.
@@ -88,8 +90,9 @@ calls! {
     /// Nothing, the cheapest way into the kernel and back.
     Nothing = 0,
     /// `[endpoint: SEND, message…]` → `[0, answer…]`: sends and waits for the answer. A capability in the
-    /// message is copied (it needs `GRANT`). `ReplyLost` when the receiver ends first. `NoMessagePage` for more words
-    /// without a page, the caller's or the receiver's.
+    /// message is copied (it needs `GRANT`); for several see [`crate::message::gift`]. `ReplyLost` when the receiver ends
+    /// first; `TableFull`, `TooManyCapabilities` when it cannot take them: then all stay where they are. `NoMessagePage` for
+    /// more words without a page, the caller's or the receiver's.
     Call = 1,
     /// `[endpoint: RECEIVE, answer…]` → `[badge, message…]`: answers the caller that this thread received
     /// last, and waits for the next one. Without such a caller it just waits. More words for a caller without a
@@ -125,9 +128,10 @@ calls! {
     /// the caller's account, with a name of up to 16 bytes (zero padded) for reports. `AccountExhausted`,
     /// `BadArgument` (zero frames).
     ProcessCreate = 16,
-    /// `[process: READ]` → `[preemptions, migrations, frames used, frame limit, threads]`.
+    /// `[process: READ]` → `[preemptions, migrations, frames used, frame limit, threads, heap frames]`; the last are
+    /// those of the frames used that hold kernel objects.
     ProcessStats = 17,
-    /// `[process: MANAGE]` → `[]`: ends it and all of its threads.
+    /// `[process: MANAGE]` → `[]`: ends it and all of its threads, and the processes that it made, and so on.
     ProcessEnd = 18,
     /// `[process or thread: READ]` → `[end kind, code, address, instruction]`: waits until it has ended; see
     /// [`End`].
@@ -218,6 +222,18 @@ calls! {
     PortRead = 76,
     /// `[ports: WRITE, port, width, value]` → `[]`: writes them. `BadArgument`, also for a value that is too large.
     PortWrite = 77,
+    /// `[machine: READ]` → `[free frames, heap frames, own heap bytes, processes, threads, endpoints, notifications,
+    /// memory objects]`: what there is now; heap frames are those of all accounts, own heap bytes the kernel's.
+    MachineStats = 50,
+    /// `[capability]` → `[how many were taken, whether these were all]`: takes every copy that was made of it away
+    /// from whoever has it, and every copy of those; some at a time. Until all are gone, nothing can be copied from it.
+    /// Threads that wait go on waiting: what they asked for was permitted.
+    CapabilityRevoke = 51,
+    /// `[how many]` → `[]`: the calling thread takes so many capabilities with a message, 1 before it says so.
+    /// `BadArgument`.
+    CapabilityAccept = 52,
+    /// `[]` → `[how many, handle × 4]`: of the last message with any that the calling thread got.
+    CapabilityReceived = 53,
     /// `[console: WRITE, address, bytes]` → `[]`: at most [`MAX_CONSOLE_BYTES`], printed in one piece.
     ConsoleWrite = 56,
     /// `[machine: MANAGE, verdict]`: ends the run: 0 all checks done, 1 a check failed.

@@ -4,6 +4,7 @@
 //! else, so a line may be added, and none may be altered. The percpu server's are in `percpu_numbers.rs`.
 
 use abi::fault::{self, Fault, FaultRegisters, Verdict};
+use abi::message::gift;
 use abi::syscall::{CpuMask, End, MemoryKind, Placement, access};
 use abi::window::{self, header};
 use abi::{Call, Handle, Message, Registers, Rights, Status, message, start, syscall};
@@ -58,6 +59,10 @@ fn calls() {
         (Call::PortsCreate, 75),
         (Call::PortRead, 76),
         (Call::PortWrite, 77),
+        (Call::MachineStats, 50),
+        (Call::CapabilityRevoke, 51),
+        (Call::CapabilityAccept, 52),
+        (Call::CapabilityReceived, 53),
         (Call::ConsoleWrite, 56),
         (Call::MachineExit, 57),
         (Call::DebugEndAt, 58),
@@ -100,6 +105,9 @@ fn statuses() {
         (Status::PriorityTooHigh, 23),
         (Status::EndpointsExhausted, 24),
         (Status::NoMessagePage, 25),
+        (Status::BeingRevoked, 26),
+        (Status::TooDeep, 27),
+        (Status::TooManyCapabilities, 28),
         (Status::AlreadyOnline, 30),
         (Status::CpusChanging, 31),
         (Status::NotPresent, 32),
@@ -120,6 +128,12 @@ fn limits() {
     assert_eq!(message::MESSAGE_WORDS, 6);
     assert_eq!((message::MORE_WORDS, message::LONG_WORDS), (4, 10));
     assert_eq!(message::IN_PAGE.0, u64::MAX);
+    assert_eq!(message::MOST_GIFTS, 4);
+    assert_eq!([gift::LIST, gift::MOVED], [1 << 63, 1 << 32]);
+    assert_eq!(gift::BYTES, 24);
+    assert_eq!(gift::place(1 << 63 | 0x7000 | 3), Some((0x7000, 3)));
+    assert_eq!(gift::place(1 << 63 | 0x7000), None);
+    assert_eq!(gift::place(1 << 63 | 0x7005), None);
     assert_eq!(syscall::NOTIFICATION_BADGE, 0xffff_ffff_ffff_ffff);
     assert_eq!(syscall::ANY_CPU, 0xffff_ffff_ffff_ffff);
     assert_eq!((syscall::PRIORITIES, syscall::DEFAULT_PRIORITY), (8, 3));

@@ -1,8 +1,9 @@
 //! Messages: a caller and a receiver meet at an endpoint, words go from registers to registers.
 //!
-//! The kernel sees words and at most one capability, and knows no protocol. When both sides are on one CPU
+//! The kernel sees words and a few capabilities (`capabilities.rs`), and knows no protocol. When both sides are on one CPU
 //! the one continues where the other stops: no run queue is looked at, and the time slice goes on.
 
+pub mod capabilities;
 pub mod faults;
 pub mod pages;
 pub mod requests;
@@ -12,9 +13,10 @@ use alloc::sync::Arc;
 use abi::message::IN_PAGE;
 use abi::{Handle, Registers, Rights, Status};
 
+use self::capabilities::Gifts;
 use crate::cpu;
 use crate::object::endpoint::{Call, Met};
-use crate::object::{Capability, Endpoint, Object, Parked, Process, Running};
+use crate::object::{Endpoint, Object, Parked, Process, Running};
 use crate::refusal::{Answer, DONE, Refusal};
 use crate::schedule;
 
@@ -25,8 +27,8 @@ const CAPABILITY: usize = 8;
 pub fn call(mut caller: Running, words: &[u64; 9]) {
     match prepare_call(&mut caller, words) {
         Err(refusal) => schedule::finish(caller, Err(refusal)),
-        Ok((endpoint, badge, transfer)) => {
-            caller.context().transfer = transfer;
+        Ok((endpoint, badge, gifts)) => {
+            caller.context().gifts = gifts;
             send(
                 endpoint,
                 Call {
@@ -38,30 +40,21 @@ pub fn call(mut caller: Running, words: &[u64; 9]) {
     }
 }
 
-type Prepared = (Arc<Endpoint>, u64, Option<Capability>);
+type Prepared = (Arc<Endpoint>, u64, Gifts);
 
 fn prepare_call(caller: &mut Running, words: &[u64; 9]) -> Result<Prepared, Refusal> {
     let table = caller.process().table();
     let (endpoint, badge) = table.look_up(Handle(words[0]), Rights::SEND, Object::as_endpoint)?;
     drop(table);
-    Ok((endpoint, badge, take_transfer(caller, words)?))
+    Ok((endpoint, badge, take_gifts(caller, words)?))
 }
 
-/// The capability that a message carries. One with more words carries none, and its sender needs a page.
-fn take_transfer(sender: &mut Running, words: &[u64; 9]) -> Result<Option<Capability>, Refusal> {
-    let handle = Handle(words[CAPABILITY]);
-    if handle.is_none() {
-        return Ok(None);
-    }
+/// The capabilities that a message carries. One with more words carries none, and its sender needs a page.
+fn take_gifts(sender: &mut Running, words: &[u64; 9]) -> Result<Gifts, Refusal> {
     if pages::has_more(words) {
-        return pages::require_page(sender).map(|()| None);
+        return pages::require_page(sender).map(|()| Gifts::new());
     }
-    let table = sender.process().table();
-    let capability = table.find(handle)?;
-    if !capability.rights.contains(Rights::GRANT) {
-        return Err(Status::MissingRight.into());
-    }
-    Ok(Some(capability.clone()))
+    capabilities::read(sender.process(), words[CAPABILITY])
 }
 
 /// Lets go of the endpoint before another thread is looked for: a CPU that idles would keep it, and with it
@@ -109,12 +102,12 @@ fn deliver(call: Call, mut receiver: Parked) -> Result<Parked, (Parked, Parked)>
         true => faults::words(&mut caller),
         false => caller.context().frame.registers().0,
     };
-    let transfer = caller.context().transfer.take();
+    let gifts = caller.context().gifts.take();
     let has_page = match pages::has_more(&words) {
         true => pages::require_page(&mut receiver),
         false => Ok(()),
     };
-    match has_page.and_then(|()| carry(badge, &words, transfer, receiver.process())) {
+    match has_page.and_then(|()| carry(badge, &words, &gifts, &caller, &mut receiver)) {
         Ok(mut message) => {
             add_words(&words, &mut caller, &mut message, &mut receiver);
             receiver.answer(Ok(message));
@@ -137,14 +130,16 @@ fn add_words(sent: &[u64; 9], from: &mut Parked, message: &mut Registers, to: &m
     }
 }
 
-/// The words as the other side sees them, with its own handle of the capability.
-fn carry(first: u64, words: &[u64; 9], capability: Option<Capability>, to: &Process) -> Answer {
+/// The words as the other side sees them, with its own handle of the first capability.
+fn carry(first: u64, words: &[u64; 9], gifts: &Gifts, from: &Parked, to: &mut Parked) -> Answer {
+    let most = to.context().accepts;
+    let handles = capabilities::hand_over(from.process(), to.process(), gifts, most)?;
     let mut message = *words;
     message[0] = first;
-    message[CAPABILITY] = match capability {
-        Some(capability) => to.insert(capability)?.0,
-        None => Handle::NONE.0,
-    };
+    message[CAPABILITY] = handles.first().map_or(Handle::NONE.0, |handle| handle.0);
+    if !handles.is_empty() {
+        to.context().received = handles;
+    }
     Ok(Registers(message))
 }
 
@@ -241,8 +236,8 @@ fn answer(replier: &mut Running, words: &[u64; 9]) -> Result<Option<Parked>, Ref
     };
     let message = match caller.has_faulted() {
         true => faults::judge(&mut caller, words).map(|()| None),
-        false => take_transfer(replier, words)
-            .and_then(|transfer| carry(0, words, transfer, caller.process()))
+        false => take_gifts(replier, words)
+            .and_then(|gifts| carry(0, words, &gifts, replier, &mut caller))
             .map(Some),
     };
     match message {

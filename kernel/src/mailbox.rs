@@ -6,7 +6,6 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{Ordering, fence};
 
-use abi::MAX_CPUS;
 use abi::syscall::CpuMask;
 use crossbeam_queue::ArrayQueue;
 pub use lockfree::CpuSet;
@@ -15,6 +14,7 @@ use percpu_core::CpuId;
 
 use crate::boot::{firmware, smp};
 use crate::cpu::{self, apic};
+use crate::memory::heap;
 use crate::per_cpu;
 use crate::sync::{Once, check_none_is_held};
 
@@ -37,6 +37,16 @@ per_cpu! {
     static MAILBOX: Once<ArrayQueue<Arc<Flush>>> = Once::new(), read_mostly;
 }
 
+/// Makes a mailbox for each CPU, before programs run.
+pub fn make() {
+    let topology = firmware::topology();
+    for cpu in topology.cpus() {
+        MAILBOX
+            .on(cpu)
+            .call_once(|| ArrayQueue::new(topology.cpu_count()));
+    }
+}
+
 /// Makes every CPU that uses this page table forget its translations; one that has loaded another one since has
 /// none. No lock is held here.
 ///
@@ -47,15 +57,16 @@ pub fn shoot_down(cpus: &CpuSet, root: u64) {
     fence(Ordering::SeqCst);
     flush(root);
     let mut asked = CpuMask::default();
-    let flush = Arc::new(Flush::new(root));
+    let flush = {
+        let _payer = heap::charge_nobody();
+        Arc::new(Flush::new(root))
+    };
     for cpu in cpus.others().filter(|cpu| cpu::page_table_of(*cpu) == root) {
         flush.expect_one();
         asked.insert(cpu.index());
-        let mailbox = MAILBOX.on(cpu).call_once(|| ArrayQueue::new(MAX_CPUS));
-        assert!(
-            mailbox.push(flush.clone()).is_ok(),
-            "each CPU has at most one request in a mailbox"
-        );
+        let mailbox = MAILBOX.on(cpu).get();
+        let is_in = mailbox.is_some_and(|mailbox| mailbox.push(flush.clone()).is_ok());
+        assert!(is_in, "each CPU has at most one request in a mailbox");
         apic::send_ipi(cpu, apic::FLUSH_VECTOR as u8);
     }
     while !flush.is_done() {

@@ -1,11 +1,12 @@
 //! How the kernel says no: a status and up to two numbers, which go to the first two result words.
 //!
-//! `HeapExhausted` is given only for the frame list of a memory object, the one allocation whose size a program
-//! chooses. The small ones of other calls are not paid by accounts yet: without heap for them the kernel panics.
+//! What a call allocates is charged to an account (`memory/heap.rs`): `AccountExhausted` when that has too little left.
+//! `HeapExhausted` is given for lists larger than a page, when no node has the pages side by side, or the account that pays
+//! has fewer.
 
 use abi::{Registers, Status};
 
-use crate::memory::address_space::MapError;
+use crate::memory::address_space::AlreadyMapped;
 use crate::memory::frame::Exhausted;
 
 /// Why a call was refused. Nothing has changed.
@@ -47,11 +48,8 @@ impl From<Exhausted> for Refusal {
     }
 }
 
-impl From<MapError> for Refusal {
-    fn from(error: MapError) -> Refusal {
-        match error {
-            MapError::AlreadyMapped => Status::AlreadyMapped.into(),
-            MapError::Exhausted(exhausted) => exhausted.into(),
-        }
+impl From<AlreadyMapped> for Refusal {
+    fn from(_: AlreadyMapped) -> Refusal {
+        Status::AlreadyMapped.into()
     }
 }

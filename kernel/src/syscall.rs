@@ -18,7 +18,8 @@ use abi::{Call, Handle, Registers, Rights, Status};
 
 use crate::console;
 use crate::debug_exit::{self, Verdict};
-use crate::object::{Capability, Endpoint, Object, Process, Running};
+use crate::memory::{frame, heap};
+use crate::object::{Capability, Endpoint, Object, Process, Running, census};
 use crate::refusal::{Answer, DONE, require};
 use crate::{ipc, schedule};
 
@@ -46,6 +47,14 @@ fn act(mut caller: Running) {
         Some(Call::ThreadExit) => thread::exit(caller, &words),
         Some(Call::ThreadYield) => schedule::yield_now(caller),
         Some(Call::CpuOffline) => cpus::offline(caller, &words),
+        Some(Call::CapabilityAccept) => {
+            let answer = capability::accept(&mut caller, &words);
+            schedule::finish(caller, answer);
+        }
+        Some(Call::CapabilityReceived) => {
+            let answer = capability::received(&mut caller);
+            schedule::finish(caller, answer);
+        }
         Some(Call::ThreadAffinity) => {
             let answer = thread::affinity(&caller, &words);
             schedule::finish(caller, answer);
@@ -79,6 +88,7 @@ fn act(mut caller: Running) {
 
 /// The calls that answer at once.
 fn answer(call: Call, caller: &Arc<Process>, words: &[u64; 9]) -> Answer {
+    let _payer = heap::charge_to(&caller.account);
     match call {
         Call::EndpointCreate => endpoint_create(caller),
         Call::NotificationCreate => notification::create(caller),
@@ -105,6 +115,7 @@ fn answer(call: Call, caller: &Arc<Process>, words: &[u64; 9]) -> Answer {
         Call::WindowMemory => window::memory(caller, words),
         Call::WindowPopulated => window::populated(caller, words),
         Call::CapabilityGrant => capability::grant(caller, words),
+        Call::CapabilityRevoke => capability::revoke(caller, words),
         Call::CapabilityDrop => capability::drop(caller, words),
         Call::InterruptCreate => device::interrupt_create(caller, words),
         Call::InterruptBind => device::interrupt_bind(caller, words),
@@ -118,12 +129,13 @@ fn answer(call: Call, caller: &Arc<Process>, words: &[u64; 9]) -> Answer {
         Call::ParkedExchange => cpus::parked_exchange(caller, words),
         Call::DebugEndAt => process::debug_end_at(caller, words),
         Call::MachineExit => machine_exit(caller, words),
+        Call::MachineStats => machine_stats(caller, words),
         _ => Err(Status::UnknownCall.into()),
     }
 }
 
 fn endpoint_create(caller: &Process) -> Answer {
-    let endpoint = Capability::all(Object::Endpoint(Endpoint::new()?));
+    let endpoint = Capability::all(Object::Endpoint(Endpoint::new(&caller.account)?));
     one(caller.insert(endpoint)?)
 }
 
@@ -141,6 +153,21 @@ fn console_write(caller: &Process, words: &[u64; 9]) -> Answer {
     caller.living_space()?.copy_in(address, text)?;
     console::print_bytes(text);
     DONE
+}
+
+fn machine_stats(caller: &Process, words: &[u64; 9]) -> Answer {
+    caller.look_up(words[0], Rights::READ, Object::as_machine)?;
+    let [processes, threads, endpoints, notifications, memories] = census::counts();
+    Ok(Registers::of(&[
+        frame::total_free(),
+        heap::frames_in_use(),
+        heap::bytes_in_use(),
+        processes,
+        threads,
+        endpoints,
+        notifications,
+        memories,
+    ]))
 }
 
 fn machine_exit(caller: &Process, words: &[u64; 9]) -> Answer {

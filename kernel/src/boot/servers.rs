@@ -3,7 +3,7 @@
 //! init's frames are all that are free now; whatever else runs later is paid from its account. Errors here
 //! are those of whoever built the boot module, so they end the boot.
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 
 use abi::start::{
     ARGUMENT_BYTES, ARGUMENT_OFFSET, Handover, MODULE_ADDRESS, NAME_OFFSET, START_INFO_ADDRESS, StartInfo,
@@ -14,14 +14,22 @@ use abi::{Handle, PAGE_SIZE};
 use super::elf::{Program, Segment};
 use super::{firmware, first_chunk, module, options, smp};
 use crate::cpu::frame::Frame;
+use crate::ipc::requests;
+use crate::mailbox;
 use crate::memory::PHYSICAL_OFFSET;
 use crate::memory::address_space::Access;
 use crate::memory::frame::{self, PhysicalFrame};
+use crate::memory::heap;
 use crate::object::process::Name;
 use crate::object::space::Placing;
 use crate::object::{Account, Capability, Memory, Object, Process, contents};
 use crate::refusal::Refusal;
 use crate::schedule;
+
+/// Frames that no program may have: for what the kernel's own heap grows by, ...
+const KERNEL_FRAMES: u64 = 64;
+/// ... and for what the call of one CPU overdraws its account by, until it is refused.
+const KERNEL_FRAMES_PER_CPU: u64 = 8;
 
 const NAME: &str = "init";
 const STACK_PAGES: u64 = 16;
@@ -34,8 +42,12 @@ pub fn start() {
     let program = Program::read(file).expect("init is an ELF64 program for this machine");
     let mut name = [0; 16];
     name[..NAME.len()].copy_from_slice(NAME.as_bytes());
-    let account = Account::root(frame::total_free());
-    let filled = Process::new(Name(name), account, HIGHEST_PRIORITY)
+    requests::make_room();
+    mailbox::make();
+    heap::begin_charging();
+    let kept = KERNEL_FRAMES + KERNEL_FRAMES_PER_CPU * smp::online_count() as u64;
+    let account = Account::root(frame::total_free().saturating_sub(kept));
+    let filled = Process::new(Name(name), account, HIGHEST_PRIORITY, Weak::new())
         .and_then(|init| fill(&init, &program).map(|()| init));
     let init = filled.unwrap_or_else(|refusal| panic!("init does not fit: {refusal:?}"));
     let registers = Frame::user(program.entry(), STACK_END, 0);
@@ -44,7 +56,7 @@ pub fn start() {
         .expect("init has just been made");
     crate::log!(
         "init: {} frames, starts at {:#x}",
-        init.account.used_and_limit().1,
+        init.account.count()[1],
         program.entry()
     );
     schedule::start(thread);

@@ -8,10 +8,15 @@ use alloc::sync::Arc;
 
 use percpu_core::CpuId;
 
+use crate::boot::firmware;
 use crate::cpu::apic;
+use crate::memory::heap;
 use crate::object::{Endpoint, Parked, Receivers, endpoint, endpoints};
 use crate::sync::{Lock, rank};
 use crate::{ipc, per_cpu, schedule};
+
+/// Requests that there is always room for.
+const USUAL: usize = 4;
 
 /// One request.
 pub enum Request {
@@ -49,12 +54,19 @@ pub fn close() -> bool {
     !requests.is_open
 }
 
+/// Makes room for the usual ones, on every CPU, before programs run.
+pub fn make_room() {
+    let cpus = firmware::topology().cpus();
+    cpus.for_each(|cpu| REQUESTS.on(cpu).lock().queue.reserve_exact(USUAL));
+}
+
 /// Asks another CPU.
 ///
 /// # Errors
 /// The request, when that CPU does not run threads.
 pub fn send(cpu: CpuId, request: Request) -> Result<(), Request> {
     {
+        let _payer = heap::charge_nobody();
         let mut requests = REQUESTS.on(cpu).lock();
         if !requests.is_open {
             return Err(request);
@@ -73,7 +85,7 @@ pub fn is_empty() -> bool {
 /// Serves the requests to this CPU.
 pub fn serve() {
     loop {
-        let request = REQUESTS.local().lock().queue.pop_front();
+        let request = take();
         match request {
             None => return,
             Some(Request::Serve(endpoint)) => ipc::serve(&endpoint),
@@ -83,4 +95,15 @@ pub fn serve() {
             Some(Request::Leave) => schedule::order_to_leave(),
         }
     }
+}
+
+/// The next request; a list that is empty keeps no more room than it has at first.
+fn take() -> Option<Request> {
+    let mut requests = REQUESTS.local().lock();
+    let request = requests.queue.pop_front();
+    if requests.queue.is_empty() && requests.queue.capacity() > USUAL {
+        let _payer = heap::charge_nobody();
+        requests.queue = VecDeque::with_capacity(USUAL);
+    }
+    request
 }

@@ -29,14 +29,9 @@ pub enum Access {
     Execute,
 }
 
-/// Why a page is not mapped. Nothing that can be seen has changed.
+/// There is a page at that address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum MapError {
-    /// There is a page at that address.
-    AlreadyMapped,
-    /// No memory for a page table.
-    Exhausted(Exhausted),
-}
+pub struct AlreadyMapped;
 
 /// A page table of a program.
 #[derive(Debug)]
@@ -126,19 +121,40 @@ impl AddressSpace {
     /// # Errors
     /// No memory. Page tables made on the way stay.
     pub fn prepare(&mut self, address: u64) -> Result<(), Exhausted> {
-        self.last_table_or_new(address).map(drop)
+        check(address);
+        self.walk_or_make(address).map(drop)
     }
 
-    /// Maps a frame at a page below [`USER_END`].
+    /// How many page tables [`AddressSpace::prepare`] would make.
+    #[must_use]
+    pub fn missing(&self, address: u64) -> u64 {
+        let mut at = self.pml4();
+        for level in [4, 3, 2] {
+            match at.next(table::index(address, level)) {
+                Some(next) => at = next,
+                None => return u64::from(level) - 1,
+            }
+        }
+        0
+    }
+
+    /// Maps a frame at a page below [`USER_END`], if the last page table that was looked up is that of the page, as it
+    /// is after [`AddressSpace::prepare`]; `None` if not.
     ///
     /// # Errors
-    /// See [`MapError`]. Page tables made on the way stay.
+    /// There is a page at that address.
     #[inline(always)]
-    pub fn map(&mut self, address: u64, frame: PhysicalFrame, access: Access) -> Result<(), MapError> {
-        let at = self.last_table_or_new(address).map_err(MapError::Exhausted)?;
+    pub fn map_near(
+        &mut self,
+        address: u64,
+        frame: PhysicalFrame,
+        access: Access,
+    ) -> Option<Result<(), AlreadyMapped>> {
+        check(address);
+        let at = self.recent[Recent::place(address)].find(address)?;
         let index = table::index(address, 1);
         if at.read(index) & PRESENT != 0 {
-            return Err(MapError::AlreadyMapped);
+            return Some(Err(AlreadyMapped));
         }
         let flags = match access {
             Access::Read => kernel_map::no_execute_bit(),
@@ -147,16 +163,7 @@ impl AddressSpace {
         };
         // SAFETY: 1. a user page: the kernel never uses its address.
         unsafe { at.write(index, frame.address() | PRESENT | USER | flags) };
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn last_table_or_new(&mut self, address: u64) -> Result<Table, Exhausted> {
-        check(address);
-        match self.recent[Recent::place(address)].find(address) {
-            Some(recent) => Ok(recent),
-            None => self.walk_or_make(address),
-        }
+        Some(Ok(()))
     }
 
     #[inline(never)]

@@ -1,91 +1,152 @@
-//! The kernel's heap. The only file that knows which allocator it is.
+//! The kernel's heap: where an allocation comes from, and who pays for it.
 //!
-//! It grows by pieces of 2 MiB, of the boot CPU's node or near it, and never shrinks. Kernel objects that
-//! belong to a node's CPUs take frames there instead.
+//! While the kernel does what a process asks for, somebody is named who pays ([`charge_to`]): allocations come from pages
+//! of that account ([`pages`]), which are charged to it like all its frames, and go back when they are empty. So a
+//! program that creates objects without end meets its own limit, and no kind of object needs a price. An account may
+//! be overdrawn inside of one call: whoever keeps what was allocated asks [`paid`] first, and drops it if not. What may be
+//! larger than a page is only ever asked for by those who can be refused.
+//!
+//! Without a payer, allocations are the kernel's own: what is made at boot, and a little that is bounded. They come from
+//! [`own`].
 
+mod own;
+mod pages;
+
+use alloc::sync::Arc;
 use core::alloc::{GlobalAlloc, Layout};
+use core::cell::Cell;
+use core::marker::PhantomData;
+use core::ptr::null;
+use core::sync::atomic::{AtomicBool, Ordering};
 
-use arrayvec::ArrayVec;
-use percpu_core::{CpuId, NodeId, PAGE_SIZE};
-use talc::base::Talc;
-use talc::base::binning::Binning;
-use talc::source::Source;
-use talc::{DefaultBinning, TalcLock, min_first_heap_size};
+use abi::Status;
 
-use super::{PhysicalRange, frame};
-use crate::cpu::node::early_cpu_to_node;
-use crate::sync::{Held, Lock, RawLock, rank};
+use crate::object::Account;
+use crate::per_cpu;
+use crate::refusal::Refusal;
 
-const PIECE: usize = 2 << 20;
-/// The allocator's own words around a block.
-const OVERHEAD: usize = 256;
+pub use own::{bytes_in_use, pieces};
+pub use pages::{Lists, frames_in_use};
 
 #[global_allocator]
-static HEAP: Heap = Heap(TalcLock::new(Frames));
+static HEAP: Heap = Heap;
 
-/// The allocator, whose lock has a rank like every other.
-struct Heap(TalcLock<RawLock, Frames>);
+/// Set as soon as there is per-CPU memory and somebody who could pay.
+static IS_CHARGED: AtomicBool = AtomicBool::new(false);
 
-// SAFETY: everything is the allocator's within.
+per_cpu! {
+    /// Who pays for what is allocated on this CPU now; null: the kernel.
+    static PAYER: Cell<*const Account> = Cell::new(null());
+}
+
+/// From here on programs run. Every CPU that runs has its per-CPU memory.
+pub fn begin_charging() {
+    IS_CHARGED.store(true, Ordering::SeqCst);
+}
+
+/// As long as this lives, somebody else pays.
+pub struct Charging<'a> {
+    before: *const Account,
+    account: PhantomData<&'a Arc<Account>>,
+}
+
+/// Lets an account pay for what is allocated on this CPU until the value is dropped, which has to be before another
+/// thread is entered.
+#[must_use]
+pub fn charge_to(account: &Arc<Account>) -> Charging<'_> {
+    charge(Arc::as_ptr(account))
+}
+
+/// The same for the kernel: what outlives the call, and is nobody's.
+#[must_use]
+pub fn charge_nobody() -> Charging<'static> {
+    charge(null())
+}
+
+fn charge<'a>(to: *const Account) -> Charging<'a> {
+    let before = match IS_CHARGED.load(Ordering::Relaxed) {
+        true => PAYER.local().replace(to),
+        false => null(),
+    };
+    Charging {
+        before,
+        account: PhantomData,
+    }
+}
+
+impl Drop for Charging<'_> {
+    fn drop(&mut self) {
+        if IS_CHARGED.load(Ordering::Relaxed) {
+            PAYER.local().set(self.before);
+        }
+    }
+}
+
+/// Whether what was allocated up to here can be kept: asked by everybody who keeps something for a program.
+///
+/// # Errors
+/// `AccountExhausted`.
+pub fn paid() -> Result<(), Refusal> {
+    payer().map_or(Ok(()), Account::check_covered)
+}
+
+/// Makes room for more in a list that a program lets grow.
+///
+/// # Errors
+/// `HeapExhausted`, `AccountExhausted`: there is no room, and nobody to pay for it.
+pub fn make_room<T>(list: &mut alloc::vec::Vec<T>, more: usize) -> Result<(), Refusal> {
+    if list.capacity() - list.len() >= more {
+        return Ok(());
+    }
+    list.try_reserve(more).map_err(|_| no_room())?;
+    paid().inspect_err(|_| list.shrink_to_fit())
+}
+
+/// A list of so many copies of a value.
+///
+/// # Errors
+/// As for [`make_room`].
+pub fn list_of<T: Clone>(value: T, count: usize) -> Result<alloc::vec::Vec<T>, Refusal> {
+    let mut list = alloc::vec::Vec::new();
+    list.try_reserve_exact(count).map_err(|_| no_room())?;
+    paid()?;
+    list.resize(count, value);
+    Ok(list)
+}
+
+/// Why something large was not allocated: the payer has too little left, or no node has it in one piece.
+fn no_room() -> Refusal {
+    Status::HeapExhausted.into()
+}
+
+fn payer() -> Option<&'static Account> {
+    if !IS_CHARGED.load(Ordering::Relaxed) {
+        return None;
+    }
+    let payer = PAYER.local().get();
+    // SAFETY: `charge_to` borrows the account for as long as it is the payer of this CPU, and nobody else's code
+    // runs here meanwhile.
+    unsafe { payer.as_ref() }
+}
+
+/// The kernel's allocator.
+struct Heap;
+
+// SAFETY: memory comes from either of two allocators, and goes back to the one whose addresses it has.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _held = Held::<{ rank::HEAP }>::take();
-        // SAFETY: the caller's obligations are the same.
-        unsafe { self.0.alloc(layout) }
+        match payer().filter(|_| pages::can_serve(layout)) {
+            Some(payer) => pages::allocate(payer, layout),
+            None => own::allocate(layout),
+        }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        let _held = Held::<{ rank::HEAP }>::take();
-        // SAFETY: the caller's obligations are the same.
-        unsafe { self.0.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        let _held = Held::<{ rank::HEAP }>::take();
-        // SAFETY: the caller's obligations are the same.
-        unsafe { self.0.realloc(block, layout, bytes) }
-    }
-}
-
-/// How many pieces are remembered: those of boot.
-const REMEMBERED: usize = 16;
-
-/// The first pieces.
-static PIECES: Lock<ArrayVec<PhysicalRange, REMEMBERED>, { rank::PIECES }> = Lock::new(ArrayVec::new_const());
-
-/// The first pieces that the heap took, for those who count frames at boot.
-pub fn pieces() -> ArrayVec<PhysicalRange, REMEMBERED> {
-    PIECES.lock().clone()
-}
-
-/// The frame pool as a source of heap memory.
-#[derive(Debug)]
-struct Frames;
-
-// SAFETY: the frame pool does not use the heap.
-unsafe impl Source for Frames {
-    fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
-        let needed = layout.size().checked_add(layout.align()).ok_or(())?;
-        let needed = needed
-            .checked_add(OVERHEAD + min_first_heap_size::<DefaultBinning>())
-            .ok_or(())?;
-        let needed = needed.next_multiple_of(PAGE_SIZE as usize);
-        // The first pieces are taken before there is per-CPU memory.
-        let node = early_cpu_to_node(CpuId::BOOT).unwrap_or(NodeId::FIRST);
-        let take = |bytes: usize| {
-            let frames = bytes / PAGE_SIZE as usize;
-            frame::allocate_contiguous(node, frames, PAGE_SIZE, 0).map(|first| (first, bytes))
-        };
-        let piece = take(needed.max(PIECE)).or_else(|_| take(needed));
-        let (first, bytes) = piece.map_err(|_| ())?;
-        let start = first.address();
-        let _ = PIECES.lock().try_push(PhysicalRange {
-            start,
-            end: start + bytes as u64,
-        });
-        // SAFETY: these frames are mapped, writable, and now the heap's alone, for ever.
-        unsafe { talc.claim(first.pointer(), bytes) }
-            .map(|_| ())
-            .ok_or(())
+        match own::has(block) {
+            // SAFETY: the caller's promise, and it came from there.
+            true => unsafe { own::free(block, layout) },
+            // SAFETY: as above.
+            false => unsafe { pages::free(block, layout) },
+        }
     }
 }

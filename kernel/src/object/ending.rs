@@ -1,11 +1,9 @@
 //! The end of a process or thread, and those who wait for it.
 
-use alloc::vec::Vec;
-
 use abi::Registers;
 use abi::syscall::End;
 
-use super::Parked;
+use super::{Parked, Queue};
 use crate::schedule;
 use crate::sync::{Lock, rank};
 
@@ -14,7 +12,7 @@ pub struct Ending(Lock<State, { rank::ENDING }>);
 
 struct State {
     end: Option<End>,
-    waiters: Vec<Parked>,
+    waiters: Queue,
 }
 
 impl Ending {
@@ -22,7 +20,7 @@ impl Ending {
     pub const fn new() -> Ending {
         Ending(Lock::new(State {
             end: None,
-            waiters: Vec::new(),
+            waiters: Queue::new(),
         }))
     }
 
@@ -35,7 +33,7 @@ impl Ending {
                 Some(told(waiter, end))
             }
             None => {
-                state.waiters.push(waiter);
+                state.waiters.push_back(waiter);
                 None
             }
         }
@@ -43,7 +41,7 @@ impl Ending {
 
     /// Ends it and wakes everybody who waits. The first end is the one that counts.
     pub fn finish(&self, end: End) {
-        let waiters = {
+        let mut waiters = {
             let mut state = self.0.lock();
             if state.end.is_some() {
                 return;
@@ -51,9 +49,9 @@ impl Ending {
             state.end = Some(end);
             core::mem::take(&mut state.waiters)
         };
-        waiters
-            .into_iter()
-            .for_each(|waiter| schedule::make_ready(told(waiter, end)));
+        while let Some(waiter) = waiters.pop_front() {
+            schedule::make_ready(told(waiter, end));
+        }
     }
 }
 

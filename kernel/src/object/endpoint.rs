@@ -15,7 +15,8 @@ use alloc::vec::Vec;
 use abi::Status;
 use percpu_core::CpuId;
 
-use super::{Parked, Receivers, endpoints, notification};
+use super::census::{Counted, Kind};
+use super::{Account, Parked, Receivers, endpoints, notification};
 use crate::cpu;
 use crate::ipc;
 use crate::ipc::requests::{self, Request};
@@ -31,11 +32,14 @@ pub struct Endpoint {
     waiting: Lock<Waiting, { rank::ENDPOINT }>,
     /// CPUs that were asked and have not looked yet.
     asked: CpuSet,
+    account: Arc<Account>,
+    _counted: Counted,
 }
 
 /// What receivers have to ask for.
 struct Waiting {
-    callers: Levels<Call>,
+    /// Each with the badge that it used (`Context::badge`).
+    callers: Levels,
     /// Bits of notifications that nobody has received.
     bits: u64,
 }
@@ -63,10 +67,14 @@ impl Endpoint {
     ///
     /// # Errors
     /// `EndpointsExhausted`.
-    pub fn new() -> Result<Arc<Endpoint>, Refusal> {
-        let receivers = Receivers::new().map_err(|exhausted| Refusal {
-            status: Status::EndpointsExhausted,
-            words: [exhausted.limit, 0],
+    pub fn new(account: &Arc<Account>) -> Result<Arc<Endpoint>, Refusal> {
+        account.charge_endpoint()?;
+        let receivers = Receivers::new().map_err(|exhausted| {
+            account.refund_endpoint();
+            Refusal {
+                status: Status::EndpointsExhausted,
+                words: [exhausted.limit, 0],
+            }
         })?;
         let receivers = Arc::new(receivers);
         let endpoint = Arc::new(Endpoint {
@@ -76,6 +84,8 @@ impl Endpoint {
                 bits: 0,
             }),
             asked: CpuSet::new(),
+            account: account.clone(),
+            _counted: Counted::new(Kind::Endpoint),
         });
         endpoints::add(&endpoint, &receivers);
         Ok(endpoint)
@@ -87,12 +97,14 @@ impl Endpoint {
     }
 
     /// Finds a receiver of this CPU for a call; without one the call waits here, and other CPUs are asked.
-    pub fn meet_receiver(self: &Arc<Self>, mut call: Call) -> Option<(Call, Parked)> {
+    pub fn meet_receiver(self: &Arc<Self>, call: Call) -> Option<(Call, Parked)> {
         if let Some(receiver) = self.take_receiver() {
             return Some((call, receiver));
         }
-        let priority = call.caller.context().priority;
-        self.waiting.lock().callers.push(priority, call, false);
+        let Call { mut caller, badge } = call;
+        caller.context().badge = badge;
+        let priority = caller.context().priority;
+        self.waiting.lock().callers.push(priority, caller, false);
         self.ask_all();
         None
     }
@@ -169,13 +181,14 @@ impl Endpoint {
                 receiver.answer(Ok(notification::as_message(bits)));
                 return Met::Bits(receiver);
             }
-            let Some((_, call)) = waiting.callers.pop() else {
+            let Some((_, mut caller)) = waiting.callers.pop() else {
                 self.receivers.wait(receiver);
                 return Met::Nothing;
             };
             drop(waiting);
-            if !call.caller.is_dead() {
-                return Met::Call(call, receiver);
+            if !caller.is_dead() {
+                let badge = caller.context().badge;
+                return Met::Call(Call { caller, badge }, receiver);
             }
         }
     }
@@ -204,10 +217,11 @@ pub fn close_here(receivers: &Receivers) {
 impl Drop for Endpoint {
     fn drop(&mut self) {
         let callers = &mut self.waiting.get_mut().callers;
-        while let Some((_, call)) = callers.pop() {
-            ipc::lose(call.caller);
+        while let Some((_, caller)) = callers.pop() {
+            ipc::lose(caller);
         }
         close_here(&self.receivers);
+        self.account.refund_endpoint();
         for cpu in self.receivers.cpus().others() {
             // One that has just parked has nobody who waits.
             drop(requests::send(cpu, Request::Close(self.receivers.clone())));

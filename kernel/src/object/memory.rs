@@ -10,10 +10,12 @@ use abi::syscall::{MAX_MEMORY_PAGES, MemoryKind, Placement};
 use percpu_core::{CpuId, NodeId};
 
 use super::Account;
+use super::census::{Counted, Kind};
 use crate::boot::{firmware, first_chunk};
 use crate::cpu;
 use crate::mailbox;
 use crate::memory::frame::{self, PhysicalFrame};
+use crate::memory::heap;
 use crate::refusal::{Refusal, require};
 use crate::sync::{Lock, rank};
 
@@ -30,6 +32,7 @@ pub struct Memory {
     frames: Frames,
     /// Who paid; none for what the kernel lends.
     account: Option<Arc<Account>>,
+    _counted: Counted,
 }
 
 enum Frames {
@@ -72,16 +75,18 @@ impl Memory {
             id: next_id(),
             frames,
             account: Some(account.clone()),
+            _counted: Counted::new(Kind::Memory),
         })
     }
 
     /// A part of the first chunk.
     pub fn lend(part: first_chunk::Part) -> Memory {
-        let states = Lock::new(Pages::dirty(part.pages));
+        let states = Lock::new(Pages::lent(part.pages));
         Memory {
             id: next_id(),
             frames: Frames::FirstChunk { part, states },
             account: None,
+            _counted: Counted::new(Kind::Memory),
         }
     }
 
@@ -222,8 +227,8 @@ fn make(count: u64, pages: u64, placement: Placement) -> Result<Frames, Refusal>
         Placement::PerCpuOnTouch => Frames::OnTouch(Lock::new(OnTouch::new(pages, count)?)),
         Placement::PerCpu => Frames::PerCpu {
             pages,
+            states: Lock::new(Pages::clean(pages)?),
             frames: allocate(count, pages, placement)?,
-            states: Lock::new(Pages::clean(pages)),
         },
         _ => Frames::Plain(allocate(count, pages, placement)?),
     })
@@ -231,9 +236,7 @@ fn make(count: u64, pages: u64, placement: Placement) -> Result<Frames, Refusal>
 
 fn allocate(count: u64, pages: u64, placement: Placement) -> Result<Vec<PhysicalFrame>, Refusal> {
     let mut frames = Vec::new();
-    frames
-        .try_reserve_exact(count as usize)
-        .map_err(|_| Status::HeapExhausted)?;
+    heap::make_room(&mut frames, count as usize)?;
     for index in 0..count {
         // Clearing many frames takes long, and others may wait for this CPU's acknowledgement.
         mailbox::drain();

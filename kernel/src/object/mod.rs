@@ -4,8 +4,10 @@
 //! goes when the last holder lets go.
 
 pub mod account;
+pub mod below;
 pub mod burial;
 pub mod capability;
+pub mod census;
 #[expect(unsafe_code, reason = "writes frames through the physical map")]
 pub mod contents;
 pub mod ending;
@@ -16,6 +18,8 @@ pub mod interrupt;
 pub mod memory;
 pub mod notification;
 pub mod process;
+#[expect(unsafe_code, reason = "rows are made of tokens of threads")]
+pub mod queue;
 pub mod ranges;
 #[expect(unsafe_code, reason = "per-CPU words hold the tokens of threads")]
 pub mod receivers;
@@ -34,6 +38,7 @@ pub use fault_handler::FaultHandler;
 pub use memory::Memory;
 pub use notification::Notification;
 pub use process::Process;
+pub use queue::Queue;
 pub use receivers::Receivers;
 pub use space::Space;
 pub use thread::{Parked, Running, Thread};

@@ -9,17 +9,22 @@ use alloc::vec::Vec;
 use abi::syscall::NOTIFICATION_BADGE;
 use abi::{Message, Registers, Status};
 
-use super::{Endpoint, Parked};
+use super::census::{Counted, Kind};
+use super::{Endpoint, Parked, Queue};
+use crate::memory::heap;
 use crate::refusal::{Refusal, require};
 use crate::schedule;
 use crate::sync::{Lock, rank};
 
 /// A notification.
-pub struct Notification(Lock<State, { rank::NOTIFICATION }>);
+pub struct Notification {
+    state: Lock<State, { rank::NOTIFICATION }>,
+    _counted: Counted,
+}
 
 struct State {
     bits: u64,
-    waiters: Vec<Parked>,
+    waiters: Queue,
     /// Who gets the bits instead of waiters.
     endpoint: Option<Arc<Endpoint>>,
 }
@@ -27,26 +32,30 @@ struct State {
 impl Notification {
     /// No bits, and nobody waits.
     pub fn new() -> Notification {
-        Notification(Lock::new(State {
+        let state = State {
             bits: 0,
-            waiters: Vec::new(),
+            waiters: Queue::new(),
             endpoint: None,
-        }))
+        };
+        Notification {
+            state: Lock::new(state),
+            _counted: Counted::new(Kind::Notification),
+        }
     }
 
     /// Sets bits, and wakes one who waits for some. Never waits itself.
     pub fn signal(&self, bits: u64) {
         // Threads that have ended go when the lock is free: what goes with them may signal again.
-        let mut dead = Vec::new();
-        let mut state = self.0.lock();
+        let mut dead = Queue::new();
+        let mut state = self.state.lock();
         if let Some(endpoint) = state.endpoint.clone() {
             drop(state);
             return endpoint.signal(bits);
         }
         state.bits |= bits;
         let waiter = loop {
-            match state.waiters.pop() {
-                Some(waiter) if waiter.is_dead() => dead.push(waiter),
+            match state.waiters.pop_front() {
+                Some(waiter) if waiter.is_dead() => dead.push_back(waiter),
                 other => break other,
             }
         };
@@ -60,14 +69,14 @@ impl Notification {
 
     /// Gives the waiter the bits, or keeps it until there are some.
     pub fn wait(&self, mut waiter: Parked) -> Option<Parked> {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         if state.endpoint.is_some() {
             waiter.answer(Err(Status::Bound.into()));
             return Some(waiter);
         }
         match core::mem::take(&mut state.bits) {
             0 => {
-                state.waiters.push(waiter);
+                state.waiters.push_back(waiter);
                 None
             }
             bits => {
@@ -79,21 +88,21 @@ impl Notification {
 
     /// Takes the bits, none if there are none.
     pub fn collect(&self) -> Result<u64, Refusal> {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         require(state.endpoint.is_none(), Status::Bound)?;
         Ok(core::mem::take(&mut state.bits))
     }
 
     /// From now on the endpoint's receivers get the bits, those that are set already first of all.
     pub fn bind(&self, endpoint: &Arc<Endpoint>) -> Result<(), Refusal> {
-        let (bits, waiters) = {
-            let mut state = self.0.lock();
+        let (bits, mut waiters) = {
+            let mut state = self.state.lock();
             require(state.endpoint.is_none(), Status::Bound)?;
             state.endpoint = Some(endpoint.clone());
             let waiters = core::mem::take(&mut state.waiters);
             (core::mem::take(&mut state.bits), waiters)
         };
-        for mut waiter in waiters {
+        while let Some(mut waiter) = waiters.pop_front() {
             waiter.answer(Err(Status::Bound.into()));
             schedule::make_ready(waiter);
         }
@@ -107,7 +116,8 @@ impl Notification {
 /// Nobody can signal it any more, so nobody would ever be woken.
 impl Drop for Notification {
     fn drop(&mut self) {
-        for mut waiter in self.0.get_mut().waiters.drain(..) {
+        let waiters = &mut self.state.get_mut().waiters;
+        while let Some(mut waiter) = waiters.pop_front() {
             waiter.answer(Err(Status::StaleHandle.into()));
             schedule::make_ready(waiter);
         }
@@ -146,6 +156,7 @@ impl Notices {
                 words: [MOST_NOTICES as u64, 0],
             });
         }
+        heap::make_room(&mut notices, 1)?;
         notices.push((Arc::downgrade(notification), bits));
         Ok(())
     }

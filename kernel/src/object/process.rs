@@ -9,12 +9,15 @@ use abi::syscall::{CpuMask, End, Moment, PRIORITIES};
 use abi::{Handle, Rights, Status};
 use lockfree::Doom;
 
+use super::below::Below;
 use super::capability::{FastTable, Table};
+use super::census::{Counted, Kind};
 use super::ending::Ending;
 use super::{Account, Capability, FaultHandler, Notification, Object, Parked, Space, Thread, burial};
 use crate::cpu::apic;
 use crate::cpu::frame::Frame;
 use crate::mailbox::Others;
+use crate::memory::heap;
 use crate::refusal::{Refusal, require};
 use crate::schedule;
 use crate::sync::{Guard, Lock, rank};
@@ -33,6 +36,10 @@ pub struct Process {
     pub handler: FaultHandler,
     /// When it will be ended for a test.
     pub doom: Doom,
+    /// The processes that it has made, which end with it.
+    pub below: Below,
+    maker: Weak<Process>,
+    me: Weak<Process>,
     has_ended: AtomicBool,
     table: Lock<Table, { rank::TABLE }>,
     fast_table: Arc<FastTable>,
@@ -43,6 +50,7 @@ pub struct Process {
     threads: Lock<Threads, { rank::THREADS }>,
     preemptions: AtomicU64,
     migrations: AtomicU64,
+    _counted: Counted,
 }
 
 struct Threads {
@@ -106,17 +114,25 @@ impl fmt::Display for Name {
 }
 
 impl Process {
-    /// A process without threads.
-    pub fn new(name: Name, account: Arc<Account>, priority: u64) -> Result<Arc<Process>, Refusal> {
+    /// A process without threads, which ends with its maker.
+    pub fn new(
+        name: Name,
+        account: Arc<Account>,
+        priority: u64,
+        maker: Weak<Process>,
+    ) -> Result<Arc<Process>, Refusal> {
         let space = Space::new(&account)?;
-        let fast_table = Arc::new(FastTable::new());
-        Ok(Arc::new(Process {
+        let fast_table = Arc::new(FastTable::new(&account)?);
+        Ok(Arc::new_cyclic(|me| Process {
+            me: me.clone(),
             name,
             account,
             ending: Ending::new(),
             priorities: Priorities::up_to(priority),
             handler: FaultHandler::none(),
             doom: Doom::none(),
+            below: Below::none(),
+            maker,
             has_ended: AtomicBool::new(false),
             table: Lock::new(Table::new(fast_table.clone())),
             fast_table,
@@ -128,6 +144,7 @@ impl Process {
             }),
             preemptions: AtomicU64::new(0),
             migrations: AtomicU64::new(0),
+            _counted: Counted::new(Kind::Process),
         }))
     }
 
@@ -156,11 +173,19 @@ impl Process {
         Ok(self.table.lock().look_up(Handle(handle), needed, kind)?.0)
     }
 
-    /// Gives it a capability.
+    /// Gives it a capability, whose object is paid by now; the table is its own affair.
     pub fn insert(&self, capability: Capability) -> Result<Handle, Refusal> {
+        heap::paid()?;
+        let _payer = heap::charge_to(&self.account);
         let mut table = self.table.lock();
         require(!self.has_ended(), Status::ProcessEnded)?;
-        table.insert(capability)
+        table.make_room(1)?;
+        Ok(table.insert(capability, self))
+    }
+
+    /// For those who find it again, as long as it is there.
+    pub fn me(&self) -> Weak<Process> {
+        self.me.clone()
     }
 
     /// Its address space; none after the end.
@@ -179,6 +204,8 @@ impl Process {
         require(!self.has_ended(), Status::ProcessEnded)?;
         let space = self.living_space()?;
         let thread = Thread::make(self, &space, threads.started, frame, affinity);
+        heap::make_room(&mut threads.alive, 1)?;
+        heap::paid()?;
         threads.started += 1;
         thread.thread().count_calls(self.doom.is_arranged());
         threads.alive.push(Arc::downgrade(&thread.share()));
@@ -216,18 +243,25 @@ impl Process {
         }
     }
 
-    /// Ends it: its threads never run again, and what it held goes back. The first end counts.
+    /// Ends it, and those that it made: their threads never run again, and what they held goes back. The first end
+    /// counts.
     pub fn end(&self, end: End) {
+        self.end_alone(end);
+        self.below.end_all();
+    }
+
+    /// The same without those that it made; who calls this ends them next.
+    pub fn end_alone(&self, end: End) {
         if self.has_ended.swap(true, Ordering::SeqCst) {
             return;
         }
-        let threads = core::mem::take(&mut self.threads.lock().alive);
-        let threads: Vec<_> = threads.iter().filter_map(Weak::upgrade).collect();
-        threads.iter().for_each(|thread| thread.note_end());
+        let ended = Arc::new(core::mem::take(&mut self.threads.lock().alive));
+        let threads = || ended.iter().filter_map(Weak::upgrade);
+        threads().for_each(|thread| thread.note_end());
         let capabilities = self.table.lock().clear();
         let space = self.space.lock().take();
         if let Some(space) = space {
-            space.end(&threads);
+            space.end(ended.clone());
             // CPUs that have its page table loaded let go of it as soon as they see the mark.
             space
                 .cpus()
@@ -238,7 +272,7 @@ impl Process {
         schedule::drop_ended();
         drop(capabilities);
         self.account.close();
-        threads.iter().for_each(|thread| thread.ending.finish(end));
+        threads().for_each(|thread| thread.ending.finish(end));
         self.ending.finish(end);
     }
 
@@ -264,18 +298,21 @@ impl Process {
     }
 
     /// The words of `ProcessStats`.
-    pub fn stats(&self) -> [u64; 5] {
-        let (used, limit) = self.account.used_and_limit();
+    pub fn stats(&self) -> [u64; 6] {
+        let [used, limit, heap] = self.account.count();
         let threads = self.threads.lock().alive.len() as u64;
         let [preemptions, migrations] =
             [&self.preemptions, &self.migrations].map(|count| count.load(Ordering::Relaxed));
-        [preemptions, migrations, used, limit, threads]
+        [preemptions, migrations, used, limit, threads, heap]
     }
 }
 
 impl Drop for Process {
     /// Its capabilities may be the last to other processes.
     fn drop(&mut self) {
+        if let Some(maker) = self.maker.upgrade() {
+            maker.below.forget(self);
+        }
         burial::bury(self.table.get_mut().clear());
     }
 }

@@ -3,7 +3,11 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use abi::Status;
+
 use super::Memory;
+use crate::memory::heap;
+use crate::refusal::Refusal;
 
 /// Pages that lie side by side, in the place and in the memory object.
 #[derive(Clone)]
@@ -54,6 +58,11 @@ impl Ranges {
         next.is_some_and(|range| range.first < first.saturating_add(pages))
     }
 
+    /// Makes room for one more: adding it cannot fail then.
+    pub fn make_room(&mut self) -> Result<(), Refusal> {
+        heap::make_room(&mut self.0, 1)
+    }
+
     /// Adds pages that are not taken.
     pub fn insert(&mut self, range: Range) {
         let at = self.0.partition_point(|other| other.first < range.first);
@@ -70,10 +79,16 @@ impl Ranges {
         (parts.iter().map(|part| part.pages).sum::<u64>() == pages).then_some(parts)
     }
 
-    /// Takes these pages out, if every one is taken, and gives back what lay there.
-    pub fn remove(&mut self, first: u64, pages: u64) -> Option<Vec<Range>> {
-        self.parts(first, pages)?;
-        Some(self.remove_any(first, pages))
+    /// Whether every one of these pages is taken.
+    pub fn covers(&self, first: u64, pages: u64) -> bool {
+        let parts = self.0.iter().filter_map(|range| range.part(first, first + pages));
+        parts.map(|part| part.pages).sum::<u64>() == pages
+    }
+
+    /// Takes the range out that begins at this page.
+    pub fn take(&mut self, first: u64) -> Option<Range> {
+        let at = self.0.iter().position(|range| range.first == first)?;
+        Some(self.0.remove(at))
     }
 
     /// The first range that does not end before this page.
@@ -87,25 +102,29 @@ impl Ranges {
     }
 
     /// Takes what there is of these pages out, and gives it back.
-    pub fn remove_any(&mut self, first: u64, pages: u64) -> Vec<Range> {
+    ///
+    /// # Errors
+    /// Without room for the list of what is taken, or for one range that becomes two.
+    pub fn remove_any(&mut self, first: u64, pages: u64) -> Result<Vec<Range>, Refusal> {
         let end = first.saturating_add(pages);
         let from = self.0.partition_point(|range| range.end() <= first);
-        let to = self.0.partition_point(|range| range.first < end);
-        if from >= to {
-            return Vec::new();
+        let to = self.0.partition_point(|range| range.first < end).max(from);
+        let mut parts = Vec::new();
+        parts
+            .try_reserve_exact(to - from)
+            .map_err(|_| Status::HeapExhausted)?;
+        let removed = &self.0[from..to];
+        parts.extend(removed.iter().filter_map(|range| range.part(first, end)));
+        let before = removed.first().and_then(|range| range.part(0, first));
+        let behind = removed.last().and_then(|range| range.part(end, u64::MAX));
+        if to - from == 1 && before.is_some() && behind.is_some() {
+            self.make_room()?;
         }
-        // What lies across a border stays in part.
-        let before = self.0[from].part(0, first);
-        let behind = self.0[to - 1].part(end, u64::MAX);
-        let rests = before.into_iter().chain(behind);
-        let mut removed: Vec<Range> = self.0.splice(from..to, rests).collect();
-        for range in &mut removed {
-            let is_inside = first <= range.first && range.end() <= end;
-            if let Some(part) = range.part(first, end).filter(|_| !is_inside) {
-                *range = part;
-            }
+        self.0.drain(from..to);
+        for rest in [behind, before].into_iter().flatten() {
+            self.0.insert(from, rest);
         }
-        removed
+        Ok(parts)
     }
 
     /// All of them.

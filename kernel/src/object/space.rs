@@ -3,7 +3,7 @@
 //! Besides the process, every CPU that has the page table loaded holds it. So when the last holder lets go,
 //! no CPU can reach a page of it, and everything mapped goes back.
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -20,6 +20,7 @@ use crate::ipc;
 use crate::mailbox::{self, CpuSet};
 use crate::memory::address_space::{Access, AddressSpace, USER_END};
 use crate::memory::frame::PhysicalFrame;
+use crate::memory::heap;
 use crate::memory::user;
 use crate::refusal::{Refusal, require};
 use crate::sync::{Guard, Lock, rank};
@@ -40,7 +41,7 @@ pub struct Space {
     account: Arc<Account>,
     inner: Lock<Inner, { rank::SPACE }>,
     /// Threads of the process that has ended.
-    threads: Lock<Vec<Arc<Thread>>, { rank::SPACE }>,
+    threads: Lock<Arc<Vec<Weak<Thread>>>, { rank::SPACE }>,
     /// The last field: those who wait are told when all of the above is back where it came from.
     notices: Notices,
 }
@@ -74,23 +75,25 @@ pub struct Placing {
 impl Space {
     /// An address space with nothing but the window's header pages.
     pub fn new(account: &Arc<Account>) -> Result<Arc<Space>, Refusal> {
-        let tables = AddressSpace::new(cpu::this_node())?;
+        account.charge(1)?;
+        let tables = AddressSpace::new(cpu::this_node()).inspect_err(|_| account.refund(1))?;
         let root = tables.root();
         let mut inner = Inner {
             tables,
-            charged: 0,
+            charged: 1,
             mapped: Ranges::new(),
             window: Ranges::new(),
             note: 0,
         };
-        inner.map(account, window::header_pages(), Access::Read)?;
+        let mapped = inner.map(account, window::header_pages(), Access::Read);
+        mapped.inspect_err(|_| account.refund(inner.charged))?;
         Ok(Arc::new(Space {
             root,
             cpus: Arc::new(CpuSet::new()),
             has_ended: AtomicBool::new(false),
             account: account.clone(),
             inner: Lock::new(inner),
-            threads: Lock::new(Vec::new()),
+            threads: Lock::new(Arc::new(Vec::new())),
             notices: Notices::new(),
         }))
     }
@@ -111,8 +114,9 @@ impl Space {
     }
 
     /// Its process, of these threads, has ended: no CPU should keep it.
-    pub fn end(&self, threads: &[Arc<Thread>]) {
-        *self.threads.lock() = threads.to_vec();
+    pub fn end(&self, threads: Arc<Vec<Weak<Thread>>>) {
+        let before = core::mem::replace(&mut *self.threads.lock(), threads);
+        drop(before);
         if !self.has_ended.swap(true, Ordering::SeqCst) {
             ENDED.fetch_add(1, Ordering::SeqCst);
         }
@@ -134,7 +138,7 @@ impl Space {
     }
 
     /// Who pays for page tables.
-    pub fn account(&self) -> &Account {
+    pub fn account(&self) -> &Arc<Account> {
         &self.account
     }
 
@@ -163,7 +167,9 @@ impl Space {
             .ok_or(Status::BadArgument)?;
         check_range(*address, *pages)?;
         let result = {
+            let _payer = heap::charge_to(&self.account);
             let mut inner = self.inner.lock();
+            inner.mapped.make_room()?;
             let places = (0..)
                 .map(|page| address + page * PAGE_SIZE)
                 .zip(frames.iter().copied());
@@ -194,11 +200,11 @@ impl Space {
         require(pages > 0, Status::BadArgument)?;
         check_range(address, pages)?;
         let removed = {
+            let _payer = heap::charge_to(&self.account);
             let mut inner = self.inner.lock();
-            let removed = inner
-                .mapped
-                .remove(address / PAGE_SIZE, pages)
-                .ok_or(Status::NotMapped)?;
+            let first = address / PAGE_SIZE;
+            require(inner.mapped.covers(first, pages), Status::NotMapped)?;
+            let removed = inner.mapped.remove_any(first, pages)?;
             for page in 0..pages {
                 inner.tables.unmap(address + page * PAGE_SIZE);
             }
@@ -221,25 +227,29 @@ impl Space {
 }
 
 impl Inner {
-    /// Maps all of these pages or none; the account pays for page tables. Those made on the way stay, and
-    /// are paid before anything else is mapped.
+    /// Maps all of these pages or none; the account pays for page tables, each before it is made. Those made on the
+    /// way stay.
     pub fn map(
         &mut self,
         account: &Account,
         places: impl Iterator<Item = (u64, PhysicalFrame)> + Clone,
         access: Access,
     ) -> Result<(), Refusal> {
-        self.pay(account)?;
         let mut done = 0;
         let mut result = Ok(());
         for (address, frame) in places.clone() {
-            if let Err(error) = self.tables.map(address, frame, access) {
-                result = Err(error.into());
-                break;
+            let mapped = self.tables.map_near(address, frame, access);
+            if mapped != Some(Ok(())) {
+                result = match mapped {
+                    Some(refused) => refused.map_err(Refusal::from),
+                    None => self.map_far(account, (address, frame), access),
+                };
+                if result.is_err() {
+                    break;
+                }
             }
             done += 1;
         }
-        let result = result.and_then(|()| self.pay(account));
         if result.is_err() {
             for (address, _) in places.take(done) {
                 self.tables.unmap(address);
@@ -254,16 +264,30 @@ impl Inner {
         account: &Account,
         mut addresses: impl Iterator<Item = u64>,
     ) -> Result<(), Refusal> {
-        self.pay(account)?;
-        addresses.try_for_each(|address| self.tables.prepare(address))?;
-        self.pay(account)
+        addresses.try_for_each(|address| self.make_tables(account, address))
     }
 
-    fn pay(&mut self, account: &Account) -> Result<(), Refusal> {
-        let frames = self.tables.table_frames();
-        account.charge(frames - self.charged)?;
-        self.charged = frames;
-        Ok(())
+    #[inline(never)]
+    fn map_far(
+        &mut self,
+        account: &Account,
+        (address, frame): (u64, PhysicalFrame),
+        access: Access,
+    ) -> Result<(), Refusal> {
+        self.make_tables(account, address)?;
+        let mapped = self.tables.map_near(address, frame, access);
+        Ok(mapped.expect("the page table was just looked up")?)
+    }
+
+    fn make_tables(&mut self, account: &Account, address: u64) -> Result<(), Refusal> {
+        let missing = self.tables.missing(address);
+        account.charge(missing)?;
+        let made = self.tables.prepare(address);
+        self.charged += missing;
+        // None is left over, unless the node has run out of frames.
+        account.refund(self.charged - self.tables.table_frames());
+        self.charged = self.tables.table_frames();
+        Ok(made?)
     }
 }
 
@@ -298,7 +322,7 @@ impl Drop for Space {
             .threads
             .get_mut()
             .iter()
-            .filter_map(|thread| thread.take_caller());
+            .filter_map(|thread| thread.upgrade()?.take_caller());
         callers.for_each(ipc::lose);
         let inner = self.inner.get_mut();
         for range in inner.window.iter() {

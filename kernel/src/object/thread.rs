@@ -17,15 +17,18 @@ use abi::Status;
 use abi::syscall::CpuMask;
 use percpu_core::CpuId;
 
-use super::capability::FastTable;
+use super::capability::{FastSlot, FastTable};
+use super::census::{Counted, Kind};
 use super::ending::Ending;
 use super::fault_handler::FaultHandler;
-use super::{Capability, Memory, Process, Space};
+use super::{Memory, Process, Space};
 use crate::cpu;
 use crate::cpu::fpu::State;
 use crate::cpu::frame::{Frame, SYSCALL_VECTOR};
 use crate::ipc;
+use crate::ipc::capabilities::{Gifts, Handles};
 use crate::mailbox::CpuSet;
+use crate::memory::heap;
 use crate::refusal::Answer;
 use crate::schedule;
 use crate::sync::{Lock, rank};
@@ -58,6 +61,7 @@ pub struct Thread {
     cpu: AtomicU16,
     /// What `fast` points to.
     kept: (Arc<CpuSet>, Arc<FastTable>),
+    _counted: Counted,
 }
 
 /// Where a thread may run.
@@ -88,8 +92,14 @@ pub struct Context {
     pub page_memory: Option<Arc<Memory>>,
     /// The address of its last page fault that was told.
     pub fault_address: u64,
-    /// The capability that a call of this thread carries to its receiver.
-    pub transfer: Option<Capability>,
+    /// The badge that this thread's call used, while it waits for a receiver.
+    pub badge: u64,
+    /// The capabilities that a call of this thread carries to its receiver.
+    pub gifts: Gifts,
+    /// How many it takes.
+    pub accepts: usize,
+    /// The handles of those that came with the last message that had any.
+    pub received: Handles,
 }
 
 /// What the assembly of messages reads of any thread, whoever holds its token.
@@ -101,8 +111,8 @@ pub struct Fast {
     pub root: u64,
     /// The CPUs that may hold translations of that: a `CpuSet`.
     pub cpus: *const CpuSet,
-    /// Capabilities of its process: a `FastTable`.
-    pub table: *const FastTable,
+    /// Capabilities of its process: the slots of a [`FastTable`].
+    pub table: *const FastSlot,
 }
 
 /// Why a thread's next step needs Rust code.
@@ -160,7 +170,10 @@ impl Thread {
             page: 0,
             page_memory: None,
             fault_address: 0,
-            transfer: None,
+            badge: 0,
+            gifts: Gifts::new(),
+            accepts: 1,
+            received: Handles::new(),
         };
         let own_priority = AtomicU64::new(priority);
         let (cpus, table) = (space.shared_cpus(), process.fast_table());
@@ -170,7 +183,7 @@ impl Thread {
                 attention: AtomicU64::new(0),
                 root: space.root(),
                 cpus: Arc::as_ptr(&cpus),
-                table: Arc::as_ptr(&table),
+                table: table.slots().as_ptr(),
             },
             process: process.clone(),
             number,
@@ -185,6 +198,7 @@ impl Thread {
             }),
             cpu: AtomicU16::new(NOWHERE),
             kept: (cpus, table),
+            _counted: Counted::new(Kind::Thread),
         }))
     }
 
@@ -497,9 +511,11 @@ impl Running {
 
     /// Its first use of the FPU; whether there is room for its state.
     pub fn open_fpu(&mut self) -> bool {
+        let account = self.process().account.clone();
         let fpu = &mut self.0.context().fpu;
         if fpu.is_none() {
-            *fpu = State::new();
+            let _payer = heap::charge_to(&account);
+            *fpu = State::new().filter(|_| heap::paid().is_ok());
         }
         fpu.as_ref().inspect(|fpu| fpu.load()).is_some()
     }

@@ -18,6 +18,7 @@ use crate::boot::{firmware, options, smp};
 use crate::cpu::cpu_to_node;
 use crate::memory::address_space::Access;
 use crate::memory::frame::{self, PhysicalFrame};
+use crate::memory::heap;
 use crate::refusal::{Refusal, require};
 use crate::sync::Once;
 
@@ -103,6 +104,7 @@ impl Space {
         pieces.iter().try_for_each(check_piece)?;
         let mut taken = 0;
         let result = {
+            let _payer = heap::charge_to(self.account());
             let mut inner = self.lock();
             let result = pieces
                 .iter()
@@ -110,8 +112,9 @@ impl Space {
             match &result {
                 Ok(()) => inner.note = words.note,
                 Err(_) => pieces[..taken].iter().for_each(|piece| {
-                    let removed = inner.window.remove_any(piece.page, piece.pages);
-                    removed.iter().for_each(|range| unmap(&mut inner, range));
+                    if let Some(range) = inner.window.take(piece.page) {
+                        unmap(&mut inner, &range);
+                    }
                 }),
             }
             result
@@ -135,6 +138,7 @@ impl Space {
     ) -> Result<(), Refusal> {
         let (first, pages) = (piece.page, piece.pages);
         require(!inner.window.overlaps(first, pages), Status::AlreadyMapped)?;
+        inner.window.make_room()?;
         piece.memory.take(piece.memory_page, pages)?;
         *taken += 1;
         let range = Range {
@@ -158,8 +162,9 @@ impl Space {
         let is_range = pages > 0 && page.checked_add(pages).is_some();
         require(is_range, Status::BadArgument)?;
         let removed = {
+            let _payer = heap::charge_to(self.account());
             let mut inner = self.lock();
-            let removed = inner.window.remove_any(page, pages);
+            let removed = inner.window.remove_any(page, pages)?;
             require(!removed.is_empty(), Status::NotMapped)?;
             removed.iter().for_each(|range| unmap(&mut inner, range));
             inner.note = note;

@@ -9,6 +9,7 @@ use percpu_core::{AreaNeed, AreaRequest, Chunk, ChunkStorage, Hints, Reach, Unit
 
 use super::DELTA;
 use crate::boot::{firmware, first_chunk};
+use crate::memory::heap;
 use crate::sync::{Lock, Once, rank};
 
 const WORD: usize = size_of::<u64>();
@@ -41,6 +42,7 @@ struct Part {
 fn part() -> &'static Part {
     static PART: Once<Part> = Once::new();
     PART.call_once(|| {
+        let _payer = heap::charge_nobody();
         let kernel = first_chunk::kernel_dynamic_part();
         let pages = kernel.pages as usize;
         let words: &mut [u64] = Vec::leak(vec![0; ChunkStorage::words(pages)]);
@@ -54,6 +56,11 @@ fn part() -> &'static Part {
             words: (size / WORD) as u64,
         }
     })
+}
+
+/// How many words there are.
+pub fn limit() -> u64 {
+    part().words
 }
 
 impl PerCpuWord {

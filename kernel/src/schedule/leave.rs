@@ -31,7 +31,10 @@ pub fn is_ordered() -> bool {
 /// Goes. No thread is this CPU's current one.
 pub fn go() -> ! {
     IS_ORDERED.local().set(false);
-    queue::close().into_iter().for_each(place::make_ready);
+    let mut ready = queue::close();
+    while let Some(thread) = ready.pop_front() {
+        place::make_ready(thread);
+    }
     // The other page table, and with it the TLB, is gone before anybody could miss an acknowledgement.
     cpu::switch_page_table(kernel_map::kernel_root());
     spaces::release_all();

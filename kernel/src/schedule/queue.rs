@@ -4,7 +4,6 @@
 //! the one that it runs at. Whoever makes a thread ready sets the first and then reads the second; a CPU that goes on at a
 //! lower priority sets the second and then reads the first. So one of them sees that somebody has to make room.
 
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use lockfree::Idle;
@@ -12,13 +11,13 @@ use percpu_core::CpuId;
 
 use crate::cpu::{self, apic};
 use crate::levels::Levels;
-use crate::object::{Parked, Thread};
+use crate::object::{Parked, Queue as Row, Thread};
 use crate::per_cpu;
 use crate::sync::{Lock, rank};
 
 per_cpu! {
     /// Threads that are ready to run here.
-    static QUEUE: Lock<Levels<Parked>, { rank::RUN_QUEUE }> = Lock::new(Levels::new());
+    static QUEUE: Lock<Levels, { rank::RUN_QUEUE }> = Lock::new(Levels::new());
     /// Which priorities they have: bit p.
     static READY: AtomicU64 = AtomicU64::new(0);
     /// Whether threads may come here: a CPU that goes closes its queue. Under its lock.
@@ -36,10 +35,13 @@ pub fn open() {
 }
 
 /// No thread comes to this CPU any more; those that have, the most urgent first.
-pub fn close() -> Vec<Parked> {
+pub fn close() -> Row {
     let mut queue = QUEUE.local().lock();
     IS_OPEN.local().store(false, Ordering::Relaxed);
-    let threads = core::iter::from_fn(|| queue.pop().map(|(_, thread)| thread)).collect();
+    let mut threads = Row::new();
+    while let Some((_, thread)) = queue.pop() {
+        threads.push_back(thread);
+    }
     READY.local().store(0, Ordering::SeqCst);
     threads
 }

@@ -6,8 +6,9 @@
 //! page table reaches can be freed, and the assembly of messages may load it.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::cell::Cell;
+
+use arrayvec::ArrayVec;
 
 use crate::cpu;
 use crate::object::{Space, space};
@@ -16,8 +17,11 @@ use crate::per_cpu;
 /// Most address spaces kept by a CPU.
 const MOST: usize = 16;
 
+/// One more than are kept, for a moment.
+type Kept = ArrayVec<Arc<Space>, { MOST + 1 }>;
+
 per_cpu! {
-    static KEPT: Cell<Vec<Arc<Space>>> = Cell::new(Vec::new());
+    static KEPT: Cell<Kept> = Cell::new(Kept::new_const());
 }
 
 /// Loads a page table, unless it is loaded.
@@ -50,8 +54,11 @@ pub fn release_ended() {
     }
     let mut kept = KEPT.local().take();
     let loaded = cpu::page_table();
-    let is_over = |space: &mut Arc<Space>| space.has_ended() && space.root() != loaded;
-    let over: Vec<_> = kept.extract_if(.., is_over).collect();
+    let is_over = |space: &Arc<Space>| space.has_ended() && space.root() != loaded;
+    let mut over = Kept::new();
+    while let Some(at) = kept.iter().position(is_over) {
+        over.push(kept.remove(at));
+    }
     KEPT.local().set(kept);
     over.into_iter().for_each(let_go);
 }

@@ -64,22 +64,24 @@ ranks! {
     REQUESTS = 15 "queue of requests",
     /// Threads that are ready.
     RUN_QUEUE = 16 "run queue",
-    /// Tables that are let go.
-    BURIAL = 17 "tables to let go",
+    /// Processes that end with their maker.
+    BELOW = 17 "processes below one",
+    /// What was derived from what.
+    TREE = 18 "tree of capabilities",
+    /// Pages of the heap that an account pays for.
+    PAGES = 19 "heap of an account",
     /// What a process pays.
-    ACCOUNT = 18 "account",
+    ACCOUNT = 20 "account",
     /// The kernel's part of the first chunk.
-    WORDS = 19 "per-CPU words",
+    WORDS = 21 "per-CPU words",
     /// The allocator.
-    HEAP = 20 "heap",
+    HEAP = 22 "heap",
     /// Free frames of a node.
-    FRAMES = 21 "frame pool",
-    /// Where the heap lies.
-    PIECES = 22 "pieces of the heap",
+    FRAMES = 23 "frame pool",
     /// Registers of I/O APICs.
-    LINES = 23 "lines of interrupts",
+    LINES = 24 "lines of interrupts",
     /// The serial line.
-    CONSOLE = 24 "console",
+    CONSOLE = 25 "console",
 }
 
 /// Whoever has this holds a lock of this rank.

@@ -1,5 +1,7 @@
 //! Calls on processes.
 
+use alloc::sync::Arc;
+
 use abi::syscall::{DEFAULT_PRIORITY, End, Moment};
 use abi::{Call, Handle, Registers, Rights, Status};
 
@@ -10,13 +12,14 @@ use crate::refusal::{Answer, DONE, Refusal, require};
 use crate::{ipc, schedule};
 
 /// `ProcessCreate`: `[frames, name, name]`.
-pub fn create(caller: &Process, words: &[u64; 9]) -> Answer {
+pub fn create(caller: &Arc<Process>, words: &[u64; 9]) -> Answer {
     let [frames, low, high, ..] = *words;
     require(frames > 0, Status::BadArgument)?;
     let name = (u128::from(high) << 64 | u128::from(low)).to_le_bytes();
     let account = Account::below(&caller.account, frames)?;
     let priority = DEFAULT_PRIORITY.min(caller.priorities.limit());
-    let process = Process::new(Name(name), account, priority)?;
+    let process = Process::new(Name(name), account, priority, Arc::downgrade(caller))?;
+    caller.below.add(&process)?;
     let handle = caller.insert(Capability::all(Object::Process(process.clone())))?;
     match caller.insert(Capability::all(Object::Window(process))) {
         Ok(window) => Ok(Registers::of(&[handle.0, window.0])),

@@ -89,13 +89,17 @@ pub fn faults(caller: &Running, words: &[u64; 9]) -> Answer {
         caller.thread().handler.set(told);
         return DONE;
     }
-    let capability = caller.process().table().find(Handle(whose))?.clone();
-    let handler = match &capability.object {
+    let (object, rights) = {
+        let table = caller.process().table();
+        let capability = table.find(Handle(whose))?;
+        (capability.object.clone(), capability.rights)
+    };
+    let handler = match &object {
         Object::Thread(thread) => &thread.handler,
         Object::Process(process) => &process.handler,
         _ => return Err(Status::WrongKind.into()),
     };
-    require(capability.rights.contains(Rights::MANAGE), Status::MissingRight)?;
+    require(rights.contains(Rights::MANAGE), Status::MissingRight)?;
     handler.set(told);
     DONE
 }

@@ -7,6 +7,7 @@ use abi::{PAGE_SIZE, Registers, Rights, Status};
 
 use super::one;
 use crate::boot::options;
+use crate::memory::heap;
 use crate::object::window::{Piece, Words, log_pages};
 use crate::object::{Capability, Object, Process};
 use crate::refusal::{Answer, DONE, Refusal, require};
@@ -31,9 +32,7 @@ pub fn map_list(caller: &Process, words: &[u64; 9]) -> Answer {
     let bytes = &mut bytes[..entries as usize * ENTRY];
     caller.living_space()?.copy_in(list, bytes)?;
     let mut pieces = Vec::new();
-    pieces
-        .try_reserve_exact(entries as usize)
-        .map_err(|_| Status::HeapExhausted)?;
+    heap::make_room(&mut pieces, entries as usize)?;
     for entry in bytes.chunks_exact(ENTRY) {
         pieces.push(piece(caller, decode(entry))?);
     }

@@ -38,7 +38,7 @@ fn load_segment(child: &Child, segment: &Segment<'_>) -> Result<(), Failure> {
 }
 
 /// Gives a child the capabilities that every program has.
-pub fn give_basics(child: &Child) -> Result<StartInfo, Failure> {
+pub fn give_basics(child: &Child, console: Rights) -> Result<StartInfo, Failure> {
     let grant = |capability: Handle, rights: Rights| {
         child
             .grant(capability, rights, 0)
@@ -46,7 +46,7 @@ pub fn give_basics(child: &Child) -> Result<StartInfo, Failure> {
     };
     Ok(StartInfo {
         process: grant(child.process(), Rights::READ.or(Rights::MANAGE).or(Rights::GRANT))?,
-        console: grant(start::info().console, Rights::WRITE)?,
+        console: grant(start::info().console, console)?,
         ..StartInfo::default()
     })
 }

@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::percpu::{PercpuError, Request};
-use abi::start::StartInfo;
+use abi::start::{Handover, StartInfo};
 use abi::window::STATIC_FIRST_PAGE;
 use abi::{Handle, PAGE_SIZE, Rights};
 use boot_module::{Archive, Program, Run, Template};
@@ -55,7 +55,11 @@ fn fill_and_start(
             false => Handle::NONE,
         },
         quota_pages: run.quota_pages,
-        ..child::give_basics(child)?
+        handover: Handover {
+            machine: give_machine(child, run)?,
+            ..Handover::default()
+        },
+        ..child::give_basics(child, console_rights(run))?
     };
     let info = match run.device {
         Some(device) => driver::give(child, device, info)?,
@@ -66,6 +70,24 @@ fn fill_and_start(
         argument: run.argument,
     };
     child::start(child, program.entry, info, texts)
+}
+
+/// Those who may start others may also let them print.
+fn console_rights(run: &Run<'_>) -> Rights {
+    match run.has_supervisor {
+        true => Rights::WRITE.or(Rights::GRANT),
+        false => Rights::WRITE,
+    }
+}
+
+/// Those who may start others may also count what is there, and nothing else of the machine.
+fn give_machine(child: &Child, run: &Run<'_>) -> Result<Handle, Failure> {
+    if !run.has_supervisor {
+        return Ok(Handle::NONE);
+    }
+    let machine = start::info().handover.machine;
+    let granted = child.grant(machine, Rights::READ.or(Rights::GRANT), 0);
+    granted.map_err(Failure::doing("grant the machine"))
 }
 
 /// Makes it a client of the percpu server, and copies its template to every unit.

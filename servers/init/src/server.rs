@@ -122,7 +122,7 @@ impl Keeper {
         Ok(StartInfo {
             percpu: grant(self.endpoint.0, Rights::RECEIVE)?,
             handover,
-            ..child::give_basics(server)?
+            ..child::give_basics(server, Rights::WRITE)?
         })
     }
 

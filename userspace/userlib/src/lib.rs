@@ -28,6 +28,7 @@ pub mod allocator;
 mod backtrace;
 #[expect(unsafe_code, reason = "an area of an allocator becomes a cell")]
 pub mod boxed;
+pub mod census;
 pub mod checks;
 pub mod console;
 pub mod counter;

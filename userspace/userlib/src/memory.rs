@@ -60,6 +60,12 @@ impl Memory {
         self.handle
     }
 
+    /// Its handle, for whoever drops it.
+    #[must_use]
+    pub fn into_handle(self) -> Handle {
+        core::mem::ManuallyDrop::new(self).handle
+    }
+
     /// Its pages.
     #[must_use]
     pub const fn pages(&self) -> u64 {

@@ -24,6 +24,8 @@ pub struct ProcessStats {
     pub frame_limit: u64,
     /// Its threads.
     pub threads: u64,
+    /// Of the frames that it holds: those with kernel objects.
+    pub heap_frames: u64,
 }
 
 /// Ends this process.
@@ -39,14 +41,22 @@ pub fn exit(code: u64) -> ! {
 /// # Errors
 /// The kernel's refusal.
 pub fn stats(process: Handle) -> Result<ProcessStats, Refusal> {
-    let [preemptions, migrations, frames_used, frame_limit, threads, ..] =
-        ask(Call::ProcessStats, &Registers::of(&[process.0]))?.0;
+    let [
+        preemptions,
+        migrations,
+        frames_used,
+        frame_limit,
+        threads,
+        heap_frames,
+        ..,
+    ] = ask(Call::ProcessStats, &Registers::of(&[process.0]))?.0;
     Ok(ProcessStats {
         preemptions,
         migrations,
         frames_used,
         frame_limit,
         threads,
+        heap_frames,
     })
 }
 
@@ -97,6 +107,34 @@ pub fn grant(to: Handle, capability: Handle, rights: Rights, badge: u64) -> Resu
     let registers = Registers::of(&[to.0, capability.0, u64::from(rights.0), badge]);
     let results = ask(Call::CapabilityGrant, &registers)?;
     Ok(Handle(results.0[0]))
+}
+
+/// What there is on the machine, as [`Call::MachineStats`] tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct MachineStats {
+    /// Free frames.
+    pub free_frames: u64,
+    /// Frames with kernel objects that accounts pay for.
+    pub heap_frames: u64,
+    /// Bytes that the kernel has allocated for itself.
+    pub own_bytes: u64,
+    /// Processes, threads, endpoints, notifications, memory objects.
+    pub objects: [u64; 5],
+}
+
+/// Counts what there is, for the holder of the machine's handle.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn machine_stats(machine: Handle) -> Result<MachineStats, Refusal> {
+    let [free_frames, heap_frames, own_bytes, a, b, c, d, e, _] =
+        ask(Call::MachineStats, &Registers::of(&[machine.0]))?.0;
+    Ok(MachineStats {
+        free_frames,
+        heap_frames,
+        own_bytes,
+        objects: [a, b, c, d, e],
+    })
 }
 
 /// Ends the machine, for the holder of its handle. Comes back only when the kernel refuses.

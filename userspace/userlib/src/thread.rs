@@ -151,6 +151,12 @@ impl Thread {
         set_priority(self.handle, priority)
     }
 
+    /// Its handle, for a thread that nobody will join: its stack stays.
+    #[must_use]
+    pub fn into_handle(self) -> Handle {
+        self.handle
+    }
+
     pub(crate) const fn handle(&self) -> Handle {
         self.handle
     }

@@ -2,12 +2,12 @@
 
 use alloc::vec::Vec;
 
-use abi::Status;
 use percpu_core::CpuId;
 
 use super::pages::Pages;
 use crate::cpu;
 use crate::memory::frame::{self, PhysicalFrame};
+use crate::memory::heap;
 use crate::refusal::Refusal;
 
 /// Pages, and for each CPU a row of frames as far as they were touched.
@@ -23,18 +23,14 @@ pub struct OnTouch {
 impl OnTouch {
     /// Promises of so many pages for each CPU, `count` in all.
     pub fn new(pages: u64, count: u64) -> Result<OnTouch, Refusal> {
-        let mut frames = Vec::new();
-        frames
-            .try_reserve_exact(count as usize)
-            .map_err(|_| Status::HeapExhausted)?;
+        let frames = heap::list_of(None, count as usize)?;
+        let states = Pages::clean(pages)?;
         for cpu in 0..(count / pages) as u16 {
             if let Err(exhausted) = frame::promise(cpu::cpu_to_node(CpuId::new(cpu)), pages) {
                 (0..cpu).for_each(|cpu| frame::break_promise(cpu::cpu_to_node(CpuId::new(cpu)), pages));
                 return Err(exhausted.into());
             }
         }
-        frames.resize(count as usize, None);
-        let states = Pages::clean(pages);
         Ok(OnTouch {
             pages,
             frames,

@@ -5,6 +5,7 @@ use core::ops::Range;
 
 use abi::Status;
 
+use crate::memory::heap;
 use crate::refusal::{Refusal, require};
 
 /// What is known of a page, the same for all CPUs.
@@ -23,12 +24,15 @@ pub struct Pages(Vec<Page>);
 
 impl Pages {
     /// Pages whose frames were cleared when they were made.
-    pub fn clean(count: u64) -> Pages {
-        Pages(alloc::vec![Page::Clean; count as usize])
+    ///
+    /// # Errors
+    /// Nobody pays for the list.
+    pub fn clean(count: u64) -> Result<Pages, Refusal> {
+        Ok(Pages(heap::list_of(Page::Clean, count as usize)?))
     }
 
-    /// Pages of which nothing is known.
-    pub fn dirty(count: u64) -> Pages {
+    /// Pages of the kernel's own, of which nothing is known.
+    pub fn lent(count: u64) -> Pages {
         Pages(alloc::vec![Page::Dirty; count as usize])
     }
 
