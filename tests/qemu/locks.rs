@@ -13,13 +13,14 @@ const MISUSES: [(&str, &str); 3] = [
 ];
 
 /// Programs, and how many CPUs they have.
-const WORST: [(&str, u32); 8] = [
+const WORST: [(&str, u32); 9] = [
     ("stress", 8),
     ("probe-service", 4),
     ("probe-deaths", 4),
     ("probe-restart", 4),
     ("probe-ipc", 4),
     ("probe-refusals", 4),
+    ("probe-capabilities", 4),
     ("probe-regions", 4),
     ("probe-chain", 2),
 ];

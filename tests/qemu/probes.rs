@@ -50,7 +50,16 @@ pub fn trials() -> Vec<Trial> {
         .iter()
         .flat_map(|machine| PROBES.map(|probe| trial(machine, probe)));
     let chain = || holds(&Machine::default(), "probe-chain", "every-frame-is-back");
+    let shaped = |nodes: &[u32]| Machine {
+        nodes: nodes.to_vec(),
+        ..Machine::default()
+    };
+    let (eight, one) = (shaped(&[4, 4]), shaped(&[1]));
+    let capabilities = |machine: Machine| move || holds(&machine, "probe-capabilities", "holds-what-it-held");
     each.chain([
+        Trial::test("probes::probe-capabilities_on_4+4", capabilities(eight)),
+        Trial::test("probes::probe-capabilities_on_one_cpu", capabilities(one)),
+        Trial::test("probes::a_hostile_program_harms_nobody", harmless),
         Trial::test("probes::all_at_once_beside_the_counter", all_at_once),
         Trial::test("probes::a_long_chain_of_processes_goes_at_once", chain),
     ])
@@ -65,6 +74,20 @@ fn all_at_once() -> Result<(), Failed> {
         .collect();
     let run = boot(&Machine::default(), &programs, TIME_LIMIT)?;
     check_checks(&run)?;
+    check_ending(Status::Ok, &run)
+}
+
+/// In small; by hand it makes a million calls.
+fn harmless() -> Result<(), Failed> {
+    let run = boot(&Machine::default(), &["hostile:7,20000"], TIME_LIMIT)?;
+    check_checks(&run)?;
+    for tried in [
+        "hostile: seed 7",
+        "hostile: 256 interrupt vectors",
+        "check frames-heap-and-objects-are-back ok",
+    ] {
+        check(run.find(tried).is_some(), format!("`{tried}` is said"), &run)?;
+    }
     check_ending(Status::Ok, &run)
 }
 

@@ -119,7 +119,7 @@ fn kinds_and_rights(checks: &mut Checks) {
     );
     refused(checks, "kind-window", Call::WindowQuery, &[console, 0], wrong);
     let missing = Status::MissingRight;
-    let grant = [process, console, u64::from(Rights::WRITE.0), 0];
+    let grant = [process, percpu, u64::from(Rights::SEND.0), 0];
     refused(checks, "right-grant", Call::CapabilityGrant, &grant, missing);
     refused(checks, "right-receive", Call::Receive, &[percpu], missing);
     refused(

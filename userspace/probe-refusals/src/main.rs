@@ -10,6 +10,7 @@ mod ordinary;
 #[expect(unsafe_code, reason = "calls that no wrapper would make")]
 mod raw;
 mod regions;
+mod table;
 mod windows;
 
 use userlib::checks::Checks;
@@ -30,6 +31,7 @@ fn main() -> u64 {
     ordinary::check(&mut checks);
     before.check_unchanged(&mut checks);
     kernel_calls(&mut checks);
+    table::check(&mut checks);
     let kept = KEPT.iter().all(|value| value == 0x5e_11_0e);
     checks.that(
         "statics-untouched",

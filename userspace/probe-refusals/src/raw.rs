@@ -43,3 +43,8 @@ pub fn refused_with(checks: &mut Checks, name: &str, call: (Call, &[u64]), expec
     let (status, numbers) = refused_call(call.0 as u64, call.1);
     checks.equal(name, (status, numbers), (expected.0 as u64, expected.1));
 }
+
+/// Makes a call that must be refused, see [`refused_call`]; its status, unless that is no number of one.
+pub fn status(number: u64, words: &[u64; 9]) -> Option<Status> {
+    Status::from_word(refused_call(number, words).0)
+}
