@@ -81,6 +81,9 @@ fn send(endpoint: Arc<Endpoint>, call: Call) {
 
 /// A receiver that got nothing after all goes back to waiting.
 fn receive_again(endpoint: &Endpoint, receiver: Parked) {
+    if receiver.is_dead() {
+        return;
+    }
     if let Some(receiver) = find_call(endpoint, receiver) {
         schedule::make_ready(receiver);
     }
@@ -116,6 +119,11 @@ fn deliver(call: Call, mut receiver: Parked) -> Result<Parked, (Parked, Parked)>
             Ok(receiver)
         }
         Err(refusal) => {
+            // One that ended in this moment takes no capabilities; that is not the caller's mistake.
+            let refusal = match receiver.is_dead() {
+                true => Status::ReplyLost.into(),
+                false => refusal,
+            };
             caller.answer(Err(refusal));
             Err((caller, receiver))
         }

@@ -11,7 +11,7 @@ use crate::raw::{refused, refused_in_ways, unknown};
 /// Checks everything in this file.
 pub fn check(checks: &mut Checks) {
     for (name, number) in [
-        ("unknown-call", 5),
+        ("unknown-call", 6),
         ("unknown-call-999", 999),
         ("unknown-call-huge", u64::MAX),
     ] {
