@@ -14,6 +14,7 @@
 
 pub mod fault;
 pub mod handle;
+pub mod mark;
 pub mod message;
 pub mod percpu;
 pub mod start;

@@ -7,7 +7,20 @@ use abi::fault::{self, Fault, FaultRegisters, Verdict};
 use abi::message::gift;
 use abi::syscall::{CpuMask, End, MemoryKind, Placement, access};
 use abi::window::{self, header};
-use abi::{Call, Handle, Message, Registers, Rights, Status, message, start, syscall};
+use abi::{Call, Handle, Message, Registers, Rights, Status, mark, message, start, syscall};
+
+#[test]
+fn marks() {
+    assert_eq!(mark::OPCODE, [0x0f, 0x1f, 0x80]);
+    let golden = [
+        (mark::ROW, 0x5e11_0001),
+        (mark::BEGIN, 0x5e11_0002),
+        (mark::BEGIN_TRACED, 0x5e11_0003),
+        (mark::END, 0x5e11_0004),
+        (mark::REST, 0x5e11_0005),
+    ];
+    golden.iter().for_each(|(mark, number)| assert_eq!(mark, number));
+}
 
 #[test]
 fn calls() {

@@ -55,6 +55,22 @@ impl Prepared {
         self.binaries.path(name)
     }
 
+    pub(crate) fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+
+    /// The QEMU that was found.
+    #[must_use]
+    pub fn qemu(&self) -> &Qemu {
+        &self.qemu
+    }
+
+    /// The kernel's functions and lines.
+    #[must_use]
+    pub fn kernel_symbols(&self) -> Option<addr2line::Loader> {
+        addr2line::Loader::new(self.binary("kernel")).ok()
+    }
+
     /// Which compiler built it all, and where its `core` came from. Instruction counts belong to both.
     pub fn compiler(&self) -> &str {
         &self.compiler

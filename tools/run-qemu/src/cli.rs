@@ -117,9 +117,15 @@ pub struct Options {
     gdb: bool,
 
     /// Write what `bench` measured (the kernel, the per-CPU types, memory kept) to this file, as JSON, with the
-    /// compiler's name
+    /// compiler's name. Beside the kernel's counts stands what was seen from outside, as with --witness
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+
+    /// Let a plugin of QEMU's watch every instruction, and write what it says to this file, as JSON: what was
+    /// executed in the windows that programs mark, which lines of memory CPUs share, how long the kernel kept
+    /// interrupts off
+    #[arg(long, value_name = "FILE", conflicts_with = "gdb")]
+    pub witness: Option<PathBuf>,
 
     /// More arguments for QEMU
     #[arg(last = true, value_name = "QEMU_ARGS")]

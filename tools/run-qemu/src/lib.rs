@@ -28,6 +28,7 @@ mod status;
 mod symbolise;
 mod toolchain;
 mod transcript;
+pub mod witness;
 mod workspace;
 
 pub use boot::{Booted, Prepared};
@@ -37,10 +38,11 @@ pub use machine::{BootFiles, CpuTopology, MEMORY_STEP, MOST_CPUS, Machine, Shape
 pub use ovmf::Ovmf;
 pub use programs::{Device, Expect, Run, Terms, asked, manifest};
 pub use qemu::Qemu;
-pub use results::{Measurement, Results};
+pub use results::{Measurement, Results, Seen};
 pub use say::{flush, say};
 pub use session::{Session, Watch};
 pub use status::{Failure, Result, Status};
 pub use toolchain::Core;
 pub use transcript::{SUCCESS, Transcript};
+pub use witness::Witness;
 pub use workspace::Workspace;

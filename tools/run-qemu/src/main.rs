@@ -2,13 +2,15 @@
 
 mod cli;
 
+use std::fs;
 use std::process::ExitCode;
 
 use clap::Parser;
 use cli::{Action, ImageOptions, Options};
+use run_qemu::witness::Report;
 use run_qemu::{
-    Binaries, BootFiles, Destination, Machine, Ovmf, Prepared, Qemu, Result, Results, Status, Transcript,
-    Workspace, asked, facts, flush, say,
+    Binaries, BootFiles, Destination, Failure, Machine, Ovmf, Prepared, Qemu, Result, Results, Status,
+    Transcript, Witness, Workspace, asked, facts, flush, say,
 };
 
 fn main() -> ExitCode {
@@ -29,7 +31,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<Status> {
-    let machine = options.machine()?;
+    let mut machine = options.machine()?;
     let workspace = Workspace::find()?;
     let runs = asked(&workspace, &options.load.programs)?;
     if options.dry_run {
@@ -51,9 +53,17 @@ fn run(options: &Options) -> Result<Status> {
             kernel.display()
         ));
     }
+    let witness = witness(options, &prepared)?;
+    if let Some(witness) = &witness {
+        witness.watch(&mut machine);
+    }
     let transcript = prepared.boot(&machine, &runs, options.watch())?;
-    if let Some(file) = &options.json {
-        Results::read(prepared.compiler(), &machine, &transcript).write(file)?;
+    let results = Results::read(prepared.compiler(), &machine, &transcript);
+    let told = tell(options, &prepared, results, witness);
+    match told {
+        // A machine that was ended leaves no report, and how the run ended says more.
+        Err(failure) if transcript.status != Some(Status::Ok) => eprintln!("run-qemu: {failure}"),
+        told => told?,
     }
     let status = report(&transcript, &prepared.symbolise(&machine, &transcript));
     match options
@@ -68,6 +78,62 @@ fn run(options: &Options) -> Result<Status> {
         }
         Some(stored) => stored.map(|()| status),
         None => Ok(status),
+    }
+}
+
+/// The witness, if it is asked for. Numbers do not need one: they are worth having from a QEMU that loads no plugins.
+fn witness(options: &Options, prepared: &Prepared) -> Result<Option<Witness>> {
+    let (is_asked, is_useful) = (options.witness.is_some(), options.json.is_some());
+    match (is_asked || is_useful, prepared.qemu().has_plugins()) {
+        (false, _) => Ok(None),
+        (true, true) => Witness::new(prepared).map(Some),
+        (true, false) if is_asked => Err(Failure::missing("this QEMU was built without plugins")),
+        (true, false) => {
+            say("this QEMU was built without plugins: nobody watches from outside");
+            Ok(None)
+        }
+    }
+}
+
+/// What was measured, and what was seen of it.
+fn tell(
+    options: &Options,
+    prepared: &Prepared,
+    mut results: Results,
+    witness: Option<Witness>,
+) -> Result<()> {
+    if let Some(witness) = witness {
+        let report = witness.report()?;
+        if let Some(file) = &options.witness {
+            fs::copy(witness.file(), file)
+                .map_err(|error| Failure::usage(format!("--witness {}: {error}", file.display())))?;
+        }
+        let kernel = prepared.kernel_symbols();
+        results.add(&report, kernel.as_ref())?;
+        flush();
+        print_seen(&results, &report, kernel.as_ref());
+    }
+    options.json.as_ref().map_or(Ok(()), |file| results.write(file))
+}
+
+fn print_seen(results: &Results, report: &Report, kernel: Option<&addr2line::Loader>) {
+    println!("\nrun-qemu: seen from outside, in a round of each measurement:");
+    for name in &results.order {
+        if let Some(seen) = results
+            .measurements
+            .get(name)
+            .and_then(|row| row.witness.as_ref())
+        {
+            println!("  {name} {seen}");
+        }
+    }
+    let rows = report.rows.iter();
+    if let Some(longest) = rows
+        .map(|row| &row.longest)
+        .max_by_key(|longest| longest.instructions)
+    {
+        let (instructions, place) = (longest.instructions, longest.explain(kernel));
+        println!("run-qemu: longest time with interrupts off: {instructions} instructions ({place})");
     }
 }
 

@@ -66,6 +66,17 @@ impl Qemu {
         Ok([installed, unpacked].into_iter().find(Self::runs))
     }
 
+    /// Whether it was built to load plugins.
+    #[must_use]
+    pub fn has_plugins(&self) -> bool {
+        let mut help = self.command();
+        help.arg("-help").stdin(Stdio::null()).stderr(Stdio::null());
+        let text = help.output().map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&text)
+            .lines()
+            .any(|line| line.starts_with("-plugin "))
+    }
+
     fn runs(&self) -> bool {
         let mut version = self.command();
         version

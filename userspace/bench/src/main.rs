@@ -8,18 +8,21 @@
 #![no_main]
 
 mod anchors;
+mod flat;
 mod interrupts;
+mod objects;
 #[expect(unsafe_code, reason = "maps machine code into a process of its own")]
 mod peer;
 mod samples;
 #[expect(unsafe_code, reason = "RDTSC around system calls")]
 mod stopwatch;
+mod storm;
 
 use userlib::abi::Handle;
 use userlib::abi::syscall::CpuMask;
 use userlib::checks::Checks;
 use userlib::memory::{Mapping, Memory};
-use userlib::{MessagePage, Refusal, entry, fault, println, thread};
+use userlib::{MessagePage, Refusal, entry, fault, println, start, thread};
 
 use peer::{Home, Peer};
 use samples::{Samples, Stopwatch};
@@ -44,14 +47,27 @@ fn main() -> Result<u64, Refusal> {
     (0..SETTLING).for_each(|_| {
         stopwatch::thousand();
     });
-    warm_up(stopwatch::nothing);
-    samples.measure(&mut checks, "syscall", stopwatch::nothing);
-    warm_up(stopwatch::unknown_call);
-    samples.measure(&mut checks, "syscall-refused", stopwatch::unknown_call);
-    calls(&mut checks, &mut samples)?;
-    pages(&mut checks, &mut samples)?;
-    interrupts::measure(&mut checks, &mut samples)?;
+    samples.measure(&mut checks, "empty", stopwatch::empty);
+    match start::argument() {
+        "flat" => flat::run(&mut checks, &mut samples)?,
+        "storm" => storm::run(&mut checks)?,
+        "shoot-down" => objects::shoot_down(&mut samples)?,
+        _ => everything(&mut checks, &mut samples)?,
+    }
     Ok(checks.code())
+}
+
+fn everything(checks: &mut Checks, samples: &mut Samples) -> Result<(), Refusal> {
+    warm_up(stopwatch::nothing);
+    samples.measure(checks, "syscall", stopwatch::nothing);
+    warm_up(stopwatch::unknown_call);
+    samples.measure(checks, "syscall-refused", stopwatch::unknown_call);
+    // Before this thread has FPU state.
+    objects::run(checks, samples)?;
+    objects::shoot_down(samples)?;
+    calls(checks, samples)?;
+    pages(checks, samples)?;
+    interrupts::measure(checks, samples)
 }
 
 fn calls(checks: &mut Checks, samples: &mut Samples) -> Result<(), Refusal> {
@@ -64,7 +80,9 @@ fn calls(checks: &mut Checks, samples: &mut Samples) -> Result<(), Refusal> {
     let clock = Peer::start(Home::Other, peer::clock())?;
     warm_up(|| stopwatch::one_way(clock.endpoint)[0]);
     samples.measure(checks, "call", || stopwatch::one_way(clock.endpoint)[0]);
-    samples.measure(checks, "reply-receive", || stopwatch::one_way(clock.endpoint)[1]);
+    let back = Peer::start(Home::Other, peer::clock_back())?;
+    warm_up(|| stopwatch::one_way(back.endpoint)[1]);
+    samples.measure(checks, "reply-receive", || stopwatch::one_way(back.endpoint)[1]);
     let own = Peer::start(Home::Own, peer::echo())?;
     warm_up(|| stopwatch::round_trip(own.endpoint));
     samples.measure(checks, "round-trip-same-space", || {
@@ -100,23 +118,22 @@ const ROUNDS: usize = 64;
 /// Mapping and unmapping, for each page; the page tables are there already.
 fn pages(checks: &mut Checks, samples: &mut Samples) -> Result<(), Refusal> {
     let mut memory = Mapping::new(Memory::own(PAGES)?)?.unmap();
-    let mut unmapping = [0; ROUNDS];
-    let mut next = unmapping.iter_mut();
     samples.measure_parts(checks, "map", (ROUNDS, PAGES), || {
         let taken = memory.take();
         let (mapping, cost) = stopwatch::around(|| taken.and_then(|memory| Mapping::new(memory).ok()));
-        let (unmapped, back) = stopwatch::around(|| mapping.and_then(Mapping::unmap));
-        memory = unmapped;
-        next.by_ref().take(1).for_each(|place| *place = back);
+        memory = mapping.and_then(Mapping::unmap);
         if memory.is_some() { cost } else { u64::MAX }
     });
-    let mut costs = unmapping.into_iter();
     samples.measure_parts(checks, "unmap", (ROUNDS, PAGES), || {
-        costs.next().unwrap_or(u64::MAX)
+        let mapping = memory.take().and_then(|memory| Mapping::new(memory).ok());
+        let (unmapped, cost) = stopwatch::around(|| mapping.and_then(Mapping::unmap));
+        memory = unmapped;
+        if memory.is_some() { cost } else { u64::MAX }
     });
     Ok(())
 }
 
+/// Does it a few times first.
 fn warm_up(round: impl Fn() -> u64) {
     (0..WARM_UP).for_each(|_| {
         round();

@@ -6,7 +6,7 @@ use core::arch::global_asm;
 
 use userlib::abi::fault::Verdict;
 use userlib::abi::syscall::Placement;
-use userlib::abi::{Call, Rights};
+use userlib::abi::{Call, Handle, Rights, mark};
 use userlib::ipc::Endpoint;
 use userlib::memory::Memory;
 use userlib::process::{self, CODE_ADDRESS, Child};
@@ -18,7 +18,7 @@ const FRAMES: u64 = 32;
 const FRAMES_PER_CPU: u64 = 2;
 
 global_asm!(
-    ".global bench_echo, bench_clock, bench_echo_fpu, bench_resume, bench_echo_long, bench_end",
+    ".global bench_echo, bench_clock, bench_clock_back, bench_echo_fpu, bench_resume, bench_echo_long, bench_end",
     "bench_echo:",
     "mov rbx, rdi",
     "mov eax, {receive}",
@@ -33,10 +33,25 @@ global_asm!(
     "rdtsc",
     "shl rdx, 32",
     "or rax, rdx",
+    ".byte 0x0f, 0x1f, 0x80",
+    ".long {end}",
     "mov r13, rax",
     "mov rdi, rbx",
     "mov eax, {reply_receive}",
     "jmp 3b",
+    "bench_clock_back:",
+    "mov rbx, rdi",
+    "mov eax, {receive}",
+    "4: syscall",
+    ".byte 0x0f, 0x1f, 0x80",
+    ".long {begin}",
+    "rdtsc",
+    "shl rdx, 32",
+    "or rax, rdx",
+    "mov r13, rax",
+    "mov rdi, rbx",
+    "mov eax, {reply_receive}",
+    "jmp 4b",
     "bench_echo_fpu:",
     "pxor xmm0, xmm0",
     "jmp bench_echo",
@@ -69,11 +84,14 @@ global_asm!(
     reply_receive = const Call::ReplyReceive as u64,
     message_page = const Call::MessagePage as u64,
     resume_at = const Verdict::ResumeAt as u64,
+    begin = const mark::BEGIN,
+    end = const mark::END,
 );
 
 unsafe extern "C" {
     static bench_echo: u8;
     static bench_clock: u8;
+    static bench_clock_back: u8;
     static bench_echo_fpu: u8;
     static bench_resume: u8;
     static bench_echo_long: u8;
@@ -103,9 +121,14 @@ pub fn echo_fpu() -> Code {
     }
 }
 
-/// The same, with the time stamp at its receipt in the last word.
+/// The same, with the time stamp at its receipt in the last word. The witness' window ends there.
 pub fn clock() -> Code {
-    between(&raw const bench_clock, &raw const bench_end)
+    between(&raw const bench_clock, &raw const bench_clock_back)
+}
+
+/// The same; the witness' window begins there.
+pub fn clock_back() -> Code {
+    between(&raw const bench_clock_back, &raw const bench_echo_fpu)
 }
 
 /// Answers faults at an instruction of two bytes: the thread goes on behind it.
@@ -156,6 +179,13 @@ impl Peer {
 }
 
 fn start_elsewhere(endpoint: Endpoint, code: Code) -> Result<(), Refusal> {
+    let skip = code.skip as u64;
+    let (child, theirs) = fill(endpoint, code)?;
+    child.start_at(Place::Cpu(0), [CODE_ADDRESS + skip, 0, theirs.0])
+}
+
+/// A process with this code and a handle of the endpoint.
+fn fill(endpoint: Endpoint, code: Code) -> Result<(Child, Handle), Refusal> {
     let frames = FRAMES + FRAMES_PER_CPU * machine::possible_cpus() as u64;
     let child = Child::create(frames, "bench-peer")?;
     // SAFETY: the bytes between the two labels are this program's code.
@@ -164,7 +194,25 @@ fn start_elsewhere(endpoint: Endpoint, code: Code) -> Result<(), Refusal> {
     let theirs = process::grant(child.process(), endpoint.0, Rights::RECEIVE, 0)?;
     let page = Memory::create(child.process(), 1, Placement::Anywhere)?;
     child.grant(page.handle(), Rights::READ.or(Rights::WRITE), 0)?;
-    child.start_at(Place::Cpu(0), [CODE_ADDRESS + code.skip as u64, 0, theirs.0])
+    Ok((child, theirs))
+}
+
+/// A server of another process with a thread on each of these CPUs, all at one endpoint.
+pub struct Crew {
+    /// Where it is called.
+    pub endpoint: Endpoint,
+}
+
+impl Crew {
+    /// Starts it.
+    pub fn start(cpus: impl Iterator<Item = usize>) -> Result<Crew, Refusal> {
+        let endpoint = Endpoint::create()?;
+        let (child, theirs) = fill(endpoint, echo())?;
+        for cpu in cpus {
+            child.start_at(Place::Cpu(cpu), [CODE_ADDRESS, 0, theirs.0])?;
+        }
+        Ok(Crew { endpoint })
+    }
 }
 
 /// The echo in this program.

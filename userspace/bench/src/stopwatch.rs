@@ -1,13 +1,14 @@
 //! The readings: one for each operation, in instructions between two readings of the time stamp counter.
 //!
 //! A reading is four instructions (`rdtsc`, `shl`, `or`, `mov`), and the first reading's own four lie between
-//! the two; [`empty`] measures them.
+//! the two; [`empty`] measures them. Outside of both is a mark for the witness (`abi::mark`), which counts the same
+//! and a handful more: what it counts of [`empty`].
 
 use core::arch::asm;
 use core::sync::atomic::Ordering;
 
 use userlib::MessagePage;
-use userlib::abi::{Call, Message};
+use userlib::abi::{Call, Message, mark};
 use userlib::ipc::Endpoint;
 
 /// A number that no call has.
@@ -20,11 +21,16 @@ pub const WORDS: [u64; 6] = [11, 12, 13, 14, 15, 16];
 
 /// Two readings around the instructions in `$between`; `r15` holds the first one, which the kernel preserves.
 macro_rules! reading {
-    ([$($between:literal),*], $($operands:tt)*) => {{
+    ([$($between:literal),*], $($operands:tt)*) => {
+        reading!(mark::BEGIN, [$($between),*], $($operands)*)
+    };
+    ($begin:expr, [$($between:literal),*], $($operands:tt)*) => {{
         let (start, end): (u64, u64);
         // SAFETY: the calls made here change no memory, and registers only as declared.
         unsafe {
             asm!(
+                ".byte 0x0f, 0x1f, 0x80",
+                ".long {begin}",
                 "rdtsc",
                 "shl rdx, 32",
                 "or rax, rdx",
@@ -33,6 +39,10 @@ macro_rules! reading {
                 "rdtsc",
                 "shl rdx, 32",
                 "or rax, rdx",
+                ".byte 0x0f, 0x1f, 0x80",
+                ".long {end}",
+                begin = const $begin,
+                end = const mark::END,
                 out("r15") start,
                 out("rax") end,
                 out("rdx") _,
@@ -89,10 +99,11 @@ bare_call!(
     UNKNOWN
 );
 
-/// Loads all words, as a stub must, and calls.
+/// Loads all words, as a stub must, and calls; `$last` loads the last one.
 macro_rules! call {
-    ($endpoint:expr, [$($behind:literal),*], $($operands:tt)*) => {
+    ($begin:expr, [$last:literal], $endpoint:expr, $($operands:tt)*) => {
         reading!(
+            $begin,
             [
                 "mov rdi, {endpoint}",
                 "mov esi, {label}",
@@ -101,11 +112,10 @@ macro_rules! call {
                 "mov r8d, {word} + 2",
                 "mov r9d, {word} + 3",
                 "mov r12d, {word} + 4",
-                "mov r13d, {word} + 5",
+                $last,
                 "xor r14d, r14d",
                 "mov eax, {call}",
                 "syscall"
-                $(, $behind)*
             ],
             endpoint = in(reg) $endpoint.0.0,
             label = const LABEL,
@@ -114,6 +124,9 @@ macro_rules! call {
             $($operands)*
         )
     };
+    ($endpoint:expr, $($operands:tt)*) => {
+        call!(mark::BEGIN, ["mov r13d, {word} + 5"], $endpoint, $($operands)*)
+    };
 }
 
 /// A call and its answer. One that is refused costs the most that can be.
@@ -121,11 +134,24 @@ macro_rules! call {
 pub fn round_trip(endpoint: Endpoint) -> u64 {
     let label: u64;
     let (start, end) = call!(
-        endpoint, [],
+        endpoint,
         out("rdi") _, out("rsi") label, out("r10") _, out("r8") _, out("r9") _,
         out("r12") _, out("r13") _, out("r14") _,
     );
     answered(label, end.wrapping_sub(start))
+}
+
+/// A call with this word and its answer, in a window of which the witness notes lines of memory: the word that came back,
+/// and the cost.
+#[inline(never)]
+pub fn traced_round_trip(endpoint: Endpoint, word: u64) -> (u64, u64) {
+    let (label, answer): (u64, u64);
+    let (start, end) = call!(
+        mark::BEGIN_TRACED, ["mov r13, r13"], endpoint,
+        out("rdi") _, out("rsi") label, out("r10") _, out("r8") _, out("r9") _,
+        out("r12") _, inout("r13") word => answer, out("r14") _,
+    );
+    (answer, answered(label, end.wrapping_sub(start)))
 }
 
 /// A call to the peer that reads the counter: the way there, and the way back.
@@ -133,7 +159,7 @@ pub fn round_trip(endpoint: Endpoint) -> u64 {
 pub fn one_way(endpoint: Endpoint) -> [u64; 2] {
     let (label, there): (u64, u64);
     let (start, end) = call!(
-        endpoint, [],
+        endpoint,
         out("rdi") _, out("rsi") label, out("r10") _, out("r8") _, out("r9") _,
         out("r12") _, out("r13") there, out("r14") _,
     );
@@ -208,11 +234,54 @@ pub fn fault() -> u64 {
     end.wrapping_sub(start)
 }
 
+/// One reading, behind the mark that begins a window.
+#[inline(always)]
+fn first_reading() -> u64 {
+    let now: u64;
+    // SAFETY: reads a counter.
+    unsafe {
+        asm!(
+            ".byte 0x0f, 0x1f, 0x80",
+            ".long {begin}",
+            "rdtsc",
+            "shl rdx, 32",
+            "or rax, rdx",
+            begin = const mark::BEGIN,
+            out("rax") now,
+            out("rdx") _,
+            options(nostack),
+        );
+    }
+    now
+}
+
+/// One reading, before the mark that ends a window.
+#[inline(always)]
+fn last_reading() -> u64 {
+    let now: u64;
+    // SAFETY: reads a counter.
+    unsafe {
+        asm!(
+            "rdtsc",
+            "shl rdx, 32",
+            "or rax, rdx",
+            ".byte 0x0f, 0x1f, 0x80",
+            ".long {end}",
+            end = const mark::END,
+            out("rax") now,
+            out("rdx") _,
+            options(nostack),
+        );
+    }
+    now
+}
+
 /// What a function gives back, and what it costs.
+#[inline(always)]
 pub fn around<T>(function: impl FnOnce() -> T) -> (T, u64) {
-    let (start, _) = reading!([""],);
+    let start = first_reading();
     let result = core::hint::black_box(function());
-    let (_, end) = reading!([""],);
+    let end = last_reading();
     (result, end.wrapping_sub(start))
 }
 
@@ -220,12 +289,6 @@ pub fn around<T>(function: impl FnOnce() -> T) -> (T, u64) {
 #[inline(never)]
 pub fn through_userlib(endpoint: Endpoint) -> u64 {
     let message = Message::new(LABEL, WORDS);
-    let (start, _) = reading!([""],);
-    let answer = core::hint::black_box(endpoint.call(core::hint::black_box(&message)));
-    let (_, end) = reading!([""],);
-    if answer.is_ok() {
-        end.wrapping_sub(start)
-    } else {
-        u64::MAX
-    }
+    let (answer, cost) = around(|| endpoint.call(core::hint::black_box(&message)));
+    if answer.is_ok() { cost } else { u64::MAX }
 }

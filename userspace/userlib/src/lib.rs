@@ -40,6 +40,8 @@ pub mod hotplug;
 pub mod ipc;
 #[expect(unsafe_code, reason = "the kernel writes words to a page")]
 pub mod long;
+#[expect(unsafe_code, reason = "instructions that do nothing")]
+pub mod mark;
 #[expect(unsafe_code, reason = "memory that the kernel maps becomes slices")]
 pub mod memory;
 pub mod notification;

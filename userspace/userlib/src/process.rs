@@ -240,6 +240,22 @@ impl Child {
         ipc::drop_capability(Handle(results.0[0]))
     }
 
+    /// Makes a call that changes its memory or threads: the first word has to be its handle, as in all of these.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    ///
+    /// # Panics
+    /// When the call is for another process.
+    pub fn command(&self, call: Call, registers: &Registers) -> Result<(), Refusal> {
+        assert!(
+            registers.0[0] == self.process.0,
+            "{call:?} is for another process"
+        );
+        // SAFETY: 1. and 2. it is another process.
+        unsafe { command(call, registers) }.map(drop)
+    }
+
     /// Takes pages away from it.
     ///
     /// # Errors

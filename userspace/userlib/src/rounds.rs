@@ -59,6 +59,12 @@ impl Rounds {
         }
     }
 
+    /// How many rounds differ.
+    #[must_use]
+    pub const fn disturbed(&self) -> u64 {
+        self.disturbed
+    }
+
     /// Prints the row.
     pub fn print(&self, name: &str, anchors: impl fmt::Display) {
         let Rounds { median, min, max, .. } = self;
