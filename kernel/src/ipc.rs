@@ -155,6 +155,8 @@ fn carry(first: u64, words: &[u64; 9], gifts: &Gifts, from: &Parked, to: &mut Pa
 /// the next call of that caller meets it at home.
 pub fn serve(endpoint: &Arc<Endpoint>) {
     loop {
+        // Any number of callers may wait.
+        cpu::breathe();
         let (call, receiver) = match endpoint.meet_here() {
             Met::Call(call, receiver) => (call, receiver),
             Met::Bits(receiver) => {

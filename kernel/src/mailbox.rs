@@ -68,6 +68,7 @@ pub fn shoot_down(cpus: &CpuSet, root: u64) {
         let is_in = mailbox.is_some_and(|mailbox| mailbox.push(flush.clone()).is_ok());
         assert!(is_in, "each CPU has at most one request in a mailbox");
         apic::send_ipi(cpu, apic::FLUSH_VECTOR as u8);
+        cpu::breathe();
     }
     while !flush.is_done() {
         drain();
@@ -77,6 +78,7 @@ pub fn shoot_down(cpus: &CpuSet, root: u64) {
         silent
             .filter(|cpu| !smp::is_running(*cpu))
             .for_each(acknowledge_for);
+        cpu::breathe();
         core::hint::spin_loop();
     }
 }

@@ -35,6 +35,7 @@ const DEVICE_NOT_AVAILABLE: u64 = 7;
 
 /// Begins to run threads on this CPU, for ever.
 pub fn run() -> ! {
+    cpu::breath::begin();
     dispatch();
     check_none_is_held("on the way to user mode");
     entry::enter_user()
@@ -77,7 +78,8 @@ fn on_first_fpu_use(mut current: Running) {
     }
 }
 
-/// An interrupt while this CPU idles: being awake is all that a wake-up asks for.
+/// An interrupt while this CPU idles, where being awake is all that a wake-up asks for; or a request to forget translations
+/// while it breathes, with locks held.
 pub fn on_kernel_interrupt(vector: u64) {
     match vector {
         apic::FLUSH_VECTOR => mailbox::drain(),
@@ -221,6 +223,8 @@ pub fn dispatch() {
                 if enter(next) {
                     return apic::arm_timer();
                 }
+                // As many as there were in a process may have ended.
+                cpu::breathe();
             }
         }
     }

@@ -30,7 +30,7 @@ use x86_64::structures::gdt::SegmentSelector;
 use super::fast_path::fast_syscall_stub;
 use super::frame::Frame;
 use super::stubs::{exit_to_user, interrupt_stubs, interrupt_stubs_smap, syscall_stub};
-use super::{apic, features, fpu, gs, tables};
+use super::{apic, breath, features, fpu, gs, tables};
 use crate::object::{Parked, Running};
 use crate::percpu::PerCpu;
 use crate::{panic, per_cpu, schedule};
@@ -154,7 +154,9 @@ pub(super) extern "C" fn from_kernel(frame: &mut Frame) {
         panic::on_exception(frame);
     }
     apic::end_of_interrupt(frame.vector);
-    schedule::on_kernel_interrupt(frame.vector);
+    if !breath::note(frame.vector) {
+        schedule::on_kernel_interrupt(frame.vector);
+    }
 }
 
 /// Takes no lock, no fault and prints nothing: it may have interrupted any instruction.

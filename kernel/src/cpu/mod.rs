@@ -2,6 +2,7 @@
 
 #[expect(unsafe_code, reason = "programs the local APIC's registers")]
 pub mod apic;
+pub mod breath;
 #[expect(
     unsafe_code,
     reason = "the stubs at every border between user and kernel mode"
@@ -32,6 +33,7 @@ use x86_64::structures::paging::PhysFrame;
 
 use crate::per_cpu;
 
+pub use breath::breathe;
 pub use gs::{switch_fs, this_cpu};
 pub use node::{cpu_to_node, this_node};
 

@@ -6,6 +6,7 @@ use core::mem::offset_of;
 
 use x86_64::structures::tss::TaskStateSegment;
 
+use super::breath::{MISSED, raise_missed};
 use super::entry::{HAS_FSGSBASE, LOCAL, Local, from_kernel, from_user, on_fatal, on_nmi, on_syscall};
 use super::frame::{Frame, SYSCALL_VECTOR, USER_CODE, USER_DATA};
 use super::tables::TSS;
@@ -140,6 +141,8 @@ syscall_by_rust:
 
     .global exit_to_user
 exit_to_user:
+    cmp byte ptr gs:[rip + {missed}], 0
+    jne 8f
     mov rsp, gs:[rip + {tss} + {rsp0}]
     sub rsp, {frame_size}
     mov rax, gs:[rip + {local} + {user_gs}]
@@ -162,6 +165,10 @@ exit_to_user:
     sysretq
 5:  add rsp, 16
     iretq
+8:  mov rsp, gs:[rip + {local} + {stack_top}]
+    xor ebp, ebp
+    call {raise_missed}
+    jmp exit_to_user
 
 debug_entry:
     test byte ptr [rsp + 24], 3
@@ -228,6 +235,8 @@ nmi_entry:
     user_data = const USER_DATA,
     user_code = const USER_CODE,
     syscall = const SYSCALL_VECTOR,
+    missed = sym MISSED,
+    raise_missed = sym raise_missed,
     from_user = sym from_user,
     from_kernel = sym from_kernel,
     on_syscall = sym on_syscall,

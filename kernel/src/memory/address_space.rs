@@ -11,6 +11,7 @@ use percpu_core::{NodeId, PAGE_SIZE};
 use super::frame::{self, Exhausted, PhysicalFrame};
 use super::kernel_map;
 use super::table::{self, ADDRESS, ENTRIES, EXECUTABLE, PRESENT, Table, USER, WRITABLE};
+use crate::cpu;
 
 /// No user mapping reaches here: the last page below the hole stays empty, since `sysret` to its end faults
 /// in kernel mode.
@@ -168,6 +169,8 @@ impl AddressSpace {
 
     #[inline(never)]
     fn walk_or_make(&mut self, address: u64) -> Result<Table, Exhausted> {
+        // Whoever maps many pages comes here for every 512th at the latest.
+        cpu::breathe();
         let mut at = self.pml4();
         for level in [4, 3, 2] {
             let flags = PRESENT | WRITABLE | USER;
@@ -219,6 +222,8 @@ impl AddressSpace {
         if let Some(recent) = recent.find(address) {
             return Some((recent, index));
         }
+        // As above.
+        cpu::breathe();
         let last = [4, 3, 2]
             .iter()
             .try_fold(self.pml4(), |at, level| at.next(table::index(address, *level)))?;
@@ -245,6 +250,7 @@ fn free_tables(entry: u64, level: u32) {
         // never mapped there.
         let at = unsafe { Table::at(entry & ADDRESS) };
         (0..ENTRIES).for_each(|index| free_tables(at.read(index), level - 1));
+        cpu::breathe();
     }
     frame::free(table::frame_of(entry));
 }

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 
 use super::capability::{Slot, chain, unchain};
+use crate::cpu::breath;
 use crate::per_cpu;
 
 per_cpu! {
@@ -34,7 +35,7 @@ pub fn bury(mut slots: Vec<Slot>) {
             break;
         }
         WAITING.local().set(unchain(&mut slots));
-        drop(slots);
+        breath::for_each(slots, 1, drop);
     }
     HAS_BEGUN.local().set(false);
 }

@@ -4,6 +4,7 @@ use abi::Registers;
 use abi::syscall::End;
 
 use super::{Parked, Queue};
+use crate::cpu;
 use crate::schedule;
 use crate::sync::{Lock, rank};
 
@@ -51,6 +52,7 @@ impl Ending {
         };
         while let Some(waiter) = waiters.pop_front() {
             schedule::make_ready(told(waiter, end));
+            cpu::breathe();
         }
     }
 }

@@ -219,6 +219,7 @@ impl Drop for Endpoint {
         let callers = &mut self.waiting.get_mut().callers;
         while let Some((_, caller)) = callers.pop() {
             ipc::lose(caller);
+            cpu::breathe();
         }
         close_here(&self.receivers);
         self.account.refund_endpoint();

@@ -12,8 +12,7 @@ use percpu_core::{CpuId, NodeId};
 use super::Account;
 use super::census::{Counted, Kind};
 use crate::boot::{firmware, first_chunk};
-use crate::cpu;
-use crate::mailbox;
+use crate::cpu::{self, breath};
 use crate::memory::frame::{self, PhysicalFrame};
 use crate::memory::heap;
 use crate::refusal::{Refusal, require};
@@ -24,6 +23,12 @@ mod pages;
 
 use on_touch::OnTouch;
 use pages::Pages;
+
+/// Frames cleared between two breaths.
+const CLEARED: usize = 16;
+
+/// Of what takes a few instructions for each page.
+const PAGES_AT_ONCE: usize = 1024;
 
 /// A memory object.
 pub struct Memory {
@@ -160,7 +165,7 @@ impl Memory {
     /// Takes pages for a window, cleared; refuses when one is in a window already.
     pub fn take(&self, first: u64, pages: u64) -> Result<(), Refusal> {
         let dirty = self.take_as_they_are(first, pages)?;
-        dirty.for_each(|page| self.clear(page));
+        breath::for_each(dirty, 1, |page| self.clear(page));
         Ok(())
     }
 
@@ -176,8 +181,6 @@ impl Memory {
         let dirty = self.take_as_they_are(first, pages)?;
         let count = dirty.len() as u64;
         for page in dirty {
-            // Clearing many frames takes long, and others may wait for this CPU's acknowledgement.
-            mailbox::drain();
             self.clear(page);
         }
         let range = first as usize..(first + pages) as usize;
@@ -190,7 +193,7 @@ impl Memory {
         let frames = firmware::topology()
             .cpus()
             .filter_map(|cpu| self.frame_of(cpu, page as u64));
-        frames.for_each(PhysicalFrame::clear);
+        breath::for_each(frames, CLEARED, PhysicalFrame::clear);
     }
 
     /// Gives pages back that no CPU can reach any more.
@@ -238,8 +241,8 @@ fn allocate(count: u64, pages: u64, placement: Placement) -> Result<Vec<Physical
     let mut frames = Vec::new();
     heap::make_room(&mut frames, count as usize)?;
     for index in 0..count {
-        // Clearing many frames takes long, and others may wait for this CPU's acknowledgement.
-        mailbox::drain();
+        // Clearing many frames takes long.
+        cpu::breathe();
         let frame = match placement {
             Placement::Anywhere => frame::allocate_near(cpu::this_node()),
             Placement::Node(node) => frame::allocate_on(NodeId::new(node)),
@@ -250,7 +253,7 @@ fn allocate(count: u64, pages: u64, placement: Placement) -> Result<Vec<Physical
         match frame {
             Ok(frame) => frames.push(frame),
             Err(exhausted) => {
-                frames.into_iter().for_each(frame::free);
+                breath::for_each(frames, breath::OFTEN, frame::free);
                 return Err(exhausted.into());
             }
         }
@@ -272,7 +275,7 @@ impl Drop for Memory {
             Frames::FirstChunk { .. } => return,
         };
         let count = frames.len() as u64;
-        frames.into_iter().for_each(frame::free);
+        breath::for_each(frames, breath::OFTEN, frame::free);
         if let Some(account) = &self.account {
             account.refund(count);
         }

@@ -11,6 +11,7 @@ use abi::{Message, Registers, Status};
 
 use super::census::{Counted, Kind};
 use super::{Endpoint, Parked, Queue};
+use crate::cpu;
 use crate::memory::heap;
 use crate::refusal::{Refusal, require};
 use crate::schedule;
@@ -120,6 +121,7 @@ impl Drop for Notification {
         while let Some(mut waiter) = waiters.pop_front() {
             waiter.answer(Err(Status::StaleHandle.into()));
             schedule::make_ready(waiter);
+            cpu::breathe();
         }
     }
 }

@@ -14,8 +14,8 @@ use super::capability::{FastTable, Table};
 use super::census::{Counted, Kind};
 use super::ending::Ending;
 use super::{Account, Capability, FaultHandler, Notification, Object, Parked, Space, Thread, burial};
-use crate::cpu::apic;
 use crate::cpu::frame::Frame;
+use crate::cpu::{apic, breath};
 use crate::mailbox::Others;
 use crate::memory::heap;
 use crate::refusal::{Refusal, require};
@@ -257,7 +257,7 @@ impl Process {
         }
         let ended = Arc::new(core::mem::take(&mut self.threads.lock().alive));
         let threads = || ended.iter().filter_map(Weak::upgrade);
-        threads().for_each(|thread| thread.note_end());
+        breath::for_each(threads(), breath::OFTEN, |thread| thread.note_end());
         let capabilities = self.table.lock().clear();
         let space = self.space.lock().take();
         if let Some(space) = space {
@@ -270,9 +270,9 @@ impl Process {
         }
         schedule::release_ended();
         schedule::drop_ended();
-        drop(capabilities);
+        breath::for_each(capabilities, 1, drop);
         self.account.close();
-        threads().for_each(|thread| thread.ending.finish(end));
+        breath::for_each(threads(), 1, |thread| thread.ending.finish(end));
         self.ending.finish(end);
     }
 

@@ -15,7 +15,7 @@ use super::notification::Notices;
 use super::ranges::{Range, Ranges};
 use super::{Account, Memory, Thread, window};
 use crate::boot::options;
-use crate::cpu;
+use crate::cpu::{self, breath};
 use crate::ipc;
 use crate::mailbox::{self, CpuSet};
 use crate::memory::address_space::{Access, AddressSpace, USER_END};
@@ -325,9 +325,9 @@ impl Drop for Space {
             .filter_map(|thread| thread.upgrade()?.take_caller());
         callers.for_each(ipc::lose);
         let inner = self.inner.get_mut();
-        for range in inner.window.iter() {
+        breath::for_each(inner.window.iter(), 1, |range| {
             range.memory.give_back(range.memory_first, range.pages);
-        }
+        });
         self.account.refund(inner.charged);
         if *self.has_ended.get_mut() {
             ENDED.fetch_sub(1, Ordering::SeqCst);

@@ -15,7 +15,7 @@ use super::ranges::Range;
 use super::space::Inner;
 use super::{Memory, Space, contents};
 use crate::boot::{firmware, options, smp};
-use crate::cpu::cpu_to_node;
+use crate::cpu::{self, breath, cpu_to_node};
 use crate::memory::address_space::Access;
 use crate::memory::frame::{self, PhysicalFrame};
 use crate::memory::heap;
@@ -121,9 +121,9 @@ impl Space {
         };
         if result.is_err() {
             self.shoot_down();
-            pieces[..taken]
-                .iter()
-                .for_each(|piece| piece.memory.give_back(piece.memory_page, piece.pages));
+            breath::for_each(&pieces[..taken], 1, |piece| {
+                piece.memory.give_back(piece.memory_page, piece.pages);
+            });
         }
         result
     }
@@ -171,9 +171,9 @@ impl Space {
             removed
         };
         self.shoot_down();
-        removed
-            .iter()
-            .for_each(|range| range.memory.give_back(range.memory_first, range.pages));
+        breath::for_each(&removed, 1, |range| {
+            range.memory.give_back(range.memory_first, range.pages);
+        });
         Ok(removed.iter().map(|range| range.pages).sum())
     }
 
@@ -234,8 +234,15 @@ fn addresses(range: &Range) -> impl Iterator<Item = (CpuId, u64, u64)> + Clone {
 
 /// Where a range lies in every unit, and each CPU's frames there, as far as there are any.
 fn places(range: &Range) -> impl Iterator<Item = (u64, PhysicalFrame)> + Clone {
-    addresses(range)
-        .filter_map(move |(cpu, page, address)| Some((address, range.memory.frame_of(cpu, page)?)))
+    let mut seen: usize = 0;
+    addresses(range).filter_map(move |(cpu, page, address)| {
+        // Of what is populated on touch there may be no frame for a long time.
+        seen += 1;
+        if seen.is_multiple_of(breath::OFTEN) {
+            cpu::breathe();
+        }
+        Some((address, range.memory.frame_of(cpu, page)?))
+    })
 }
 
 /// Writes the bytes that fall into a range.
@@ -251,6 +258,7 @@ fn fill(range: &Range, offset: u64, bytes: &[u8]) {
             let piece = &bytes[(from - offset) as usize..(to - offset) as usize];
             contents::write(frame, (from - start) as usize, piece);
         }
+        cpu::breathe();
     }
 }
 

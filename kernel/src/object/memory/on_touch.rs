@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use percpu_core::CpuId;
 
 use super::pages::Pages;
-use crate::cpu;
+use crate::cpu::{self, breath};
 use crate::memory::frame::{self, PhysicalFrame};
 use crate::memory::heap;
 use crate::refusal::Refusal;
@@ -42,9 +42,15 @@ impl OnTouch {
     pub fn untouch(&mut self, first: u64, pages: u64) {
         let rows = self.frames.chunks_exact_mut(self.pages as usize);
         let range = first as usize..(first + pages) as usize;
-        rows.flat_map(|row| &mut row[range.clone()])
-            .filter_map(Option::take)
-            .for_each(frame::free_promised);
+        breath::for_each(
+            rows.flat_map(|row| &mut row[range.clone()]),
+            breath::OFTEN,
+            |place| {
+                if let Some(frame) = place.take() {
+                    frame::free_promised(frame);
+                }
+            },
+        );
     }
 }
 

@@ -5,6 +5,8 @@ use core::ops::Range;
 
 use abi::Status;
 
+use super::PAGES_AT_ONCE;
+use crate::cpu::breath;
 use crate::memory::heap;
 use crate::refusal::{Refusal, require};
 
@@ -39,11 +41,16 @@ impl Pages {
     /// Takes these pages, and says which are to be cleared: the first of them and as many as to the last.
     pub fn take(&mut self, range: Range<usize>) -> Result<Range<usize>, Refusal> {
         let wanted = self.0.get_mut(range.clone()).ok_or(Status::BadArgument)?;
-        require(!wanted.contains(&Page::Used), Status::PageInUse)?;
-        let is_dirty = |page: &Page| *page == Page::Dirty;
-        let first = wanted.iter().position(is_dirty);
-        let last = wanted.iter().rposition(is_dirty);
-        wanted.fill(Page::Used);
+        let (mut is_free, mut first, mut last) = (true, None, None);
+        breath::for_each(wanted.iter().enumerate(), PAGES_AT_ONCE, |(index, page)| {
+            is_free &= *page != Page::Used;
+            if *page == Page::Dirty {
+                first = first.or(Some(index));
+                last = Some(index);
+            }
+        });
+        require(is_free, Status::PageInUse)?;
+        breath::for_each(wanted, PAGES_AT_ONCE, |page| *page = Page::Used);
         let dirty = first.zip(last);
         Ok(dirty.map_or(0..0, |(first, last)| range.start + first..range.start + last + 1))
     }
@@ -51,7 +58,7 @@ impl Pages {
     /// Takes pages back that were in a window, or were cleared.
     pub fn give_back(&mut self, range: Range<usize>, is_clean: bool) {
         let state = if is_clean { Page::Clean } else { Page::Dirty };
-        self.0[range].fill(state);
+        breath::for_each(&mut self.0[range], PAGES_AT_ONCE, |page| *page = state);
     }
 
     /// Pages in windows.
@@ -65,6 +72,8 @@ impl Pages {
     }
 
     fn count(&self, state: Page) -> u64 {
-        self.0.iter().filter(|page| **page == state).count() as u64
+        let mut count = 0;
+        breath::for_each(&self.0, PAGES_AT_ONCE, |page| count += u64::from(*page == state));
+        count
     }
 }
