@@ -72,7 +72,8 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-fn run() -> Result<&'static Run, Failed> {
+/// The one run on the default machine.
+pub fn run() -> Result<&'static Run, Failed> {
     static RUN: OnceLock<Result<Run, String>> = OnceLock::new();
     let prepared = prepared()?;
     RUN.get_or_init(|| measured::DEFAULT.run(prepared))

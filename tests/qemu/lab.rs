@@ -5,7 +5,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
-use run_qemu::{Booted, KERNELS, Machine, Prepared, Status, Transcript, Watch, Workspace, facts, say};
+use run_qemu::witness::Report;
+use run_qemu::{
+    Booted, KERNELS, Machine, Prepared, Status, Transcript, Watch, Witness, Workspace, facts, say,
+};
 
 /// Generous, because several machines may share two slow cores.
 pub const TIME_LIMIT: Duration = Duration::from_secs(180);
@@ -43,6 +46,22 @@ pub fn start(machine: &Machine, programs: &[&str], time_limit: Duration) -> Resu
 /// Boot a machine and watch it to its end.
 pub fn boot(machine: &Machine, programs: &[&str], time_limit: Duration) -> Result<Transcript, Failed> {
     Ok(start(machine, programs, time_limit)?.session.finish())
+}
+
+/// The same, with the witness.
+pub fn watched(
+    machine: &Machine,
+    programs: &[&str],
+    time_limit: Duration,
+) -> Result<(Transcript, Report), Failed> {
+    let witness = Witness::new(prepared()?)?;
+    let mut machine = machine.clone();
+    witness.watch(&mut machine);
+    let transcript = boot(&machine, programs, time_limit)?;
+    let report = witness
+        .report()
+        .map_err(|failure| format!("{failure}\n{transcript}"))?;
+    Ok((transcript, report))
 }
 
 /// The kernel's command line on the default machine.

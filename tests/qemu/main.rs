@@ -21,6 +21,7 @@ mod moments;
 mod nmi;
 mod offline;
 mod options;
+mod outside;
 mod placement;
 mod probes;
 mod protection;
@@ -54,6 +55,7 @@ fn main() {
         firmware::trials(),
         counter::trials(),
         bench::trials(),
+        outside::trials(),
         moments::trials(),
         placement::trials(),
         nmi::trials(),

@@ -1,5 +1,5 @@
 //! Interrupts that cannot be masked hit every CPU at any instruction, between the two GS bases, too, and leave
-//! no trace.
+//! no trace: while programs use their cells, and while they call each other.
 
 use libtest_mimic::{Failed, Trial};
 use run_qemu::{Machine, Session, Status};
@@ -8,6 +8,8 @@ use crate::lab::{TIME_LIMIT, check, check_ending, start};
 
 /// Each goes to every CPU.
 const NMIS: u32 = 300;
+/// Calls of each CPU in the storm: `bench` says how many.
+const CALLS: u64 = 30_000;
 
 pub fn trials() -> Vec<Trial> {
     let trial = |(shape, cpu): (&str, &str)| {
@@ -19,7 +21,40 @@ pub fn trials() -> Vec<Trial> {
             counts_on(&machine)
         })
     };
-    [("4_on_2+2", "max"), ("qemu64", "qemu64")].map(trial).into()
+    let call = |(shape, cpu): (&str, &str)| {
+        let machine = Machine {
+            cpu: cpu.into(),
+            ..Machine::default()
+        };
+        Trial::test(format!("nmi::{shape}_calls_exactly"), move || calls_on(&machine))
+    };
+    let shapes = [("4_on_2+2", "max"), ("qemu64", "qemu64")];
+    shapes.map(trial).into_iter().chain(shapes.map(call)).collect()
+}
+
+/// Nearly all of it is the way into the kernel, through it and out again: without FSGSBASE the one in Rust.
+fn calls_on(machine: &Machine) -> Result<(), Failed> {
+    let mut booted = start(machine, &["bench:storm"], TIME_LIMIT)?;
+    let begun = booted.session.wait_for("storm begins");
+    let mut nmis = 0;
+    while begun.is_ok() && booted.session.monitor("nmi").is_ok() {
+        nmis += 1;
+    }
+    let run = booted.session.finish();
+    check_ending(Status::Ok, &run)?;
+    check(
+        nmis >= NMIS,
+        format!("{nmis} NMIs to each CPU, at least {NMIS}"),
+        &run,
+    )?;
+    let calls = u64::from(machine.cpus()) * CALLS;
+    for line in [
+        format!("storm answers {calls} of {calls}"),
+        format!("storm cells {calls} of {calls}"),
+    ] {
+        check(run.find(&line).is_some(), format!("`{line}`"), &run)?;
+    }
+    Ok(())
 }
 
 fn counts_on(machine: &Machine) -> Result<(), Failed> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use run_qemu::{Machine, Prepared, Results, Status, Transcript, Watch};
+use run_qemu::{Machine, Prepared, Results, Status, Transcript, Watch, Witness};
 
 use crate::baseline::Counts;
 use crate::first_chunk_build;
@@ -44,10 +44,25 @@ impl Bench {
             echo: false,
             time_limit: Some(TIME_LIMIT),
         };
-        let run = prepared.runs(&[self.program]);
-        let run = run.and_then(|runs| prepared.boot(&machine, &runs, watch));
-        let transcript = run.map_err(|failure| failure.message)?;
-        let results = Results::read(prepared.compiler(), &machine, &transcript);
+        self.watched(prepared, machine, watch)
+            .map_err(|failure| failure.message)
+    }
+
+    /// The same with the witness, which adds what it saw of rows that it was shown.
+    fn watched(
+        &self,
+        prepared: &Prepared,
+        mut machine: Machine,
+        watch: Watch,
+    ) -> run_qemu::Result<(Transcript, Results)> {
+        let witness = Witness::new(prepared)?;
+        witness.watch(&mut machine);
+        let runs = prepared.runs(&[self.program])?;
+        let transcript = prepared.boot(&machine, &runs, watch)?;
+        let mut results = Results::read(prepared.compiler(), &machine, &transcript);
+        if transcript.status == Some(Status::Ok) {
+            results.add(&witness.report()?, prepared.kernel_symbols().as_ref())?;
+        }
         Ok((transcript, results))
     }
 

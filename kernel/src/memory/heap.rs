@@ -21,6 +21,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::Status;
 
+use crate::cpu;
 use crate::object::Account;
 use crate::per_cpu;
 use crate::refusal::Refusal;
@@ -102,6 +103,9 @@ pub fn make_room<T>(list: &mut alloc::vec::Vec<T>, more: usize) -> Result<(), Re
     paid().inspect_err(|_| list.shrink_to_fit())
 }
 
+/// Elements of a list between two breaths.
+const AT_ONCE: usize = 1024;
+
 /// A list of so many copies of a value.
 ///
 /// # Errors
@@ -110,7 +114,10 @@ pub fn list_of<T: Clone>(value: T, count: usize) -> Result<alloc::vec::Vec<T>, R
     let mut list = alloc::vec::Vec::new();
     list.try_reserve_exact(count).map_err(|_| no_room())?;
     paid()?;
-    list.resize(count, value);
+    while list.len() < count {
+        list.resize(count.min(list.len() + AT_ONCE), value.clone());
+        cpu::breathe();
+    }
     Ok(list)
 }
 

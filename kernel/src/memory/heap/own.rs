@@ -100,7 +100,7 @@ unsafe impl Source for Frames {
         let node = early_cpu_to_node(CpuId::BOOT).unwrap_or(NodeId::FIRST);
         let take = |bytes: usize| {
             let frames = bytes / PAGE_SIZE as usize;
-            frame::allocate_contiguous(node, frames, PAGE_SIZE, 0).map(|first| (first, bytes))
+            frame::take_contiguous(node, frames, PAGE_SIZE, 0).map(|first| (first, bytes))
         };
         let usual = match IS_CHARGED.load(Ordering::Relaxed) {
             true => LATE_PIECE,
