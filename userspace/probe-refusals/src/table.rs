@@ -299,7 +299,7 @@ impl Things {
 }
 
 /// Lists of capabilities that are nowhere, or too long, or none.
-fn bad_lists() -> [Wrong; 6] {
+fn bad_lists() -> [Wrong; 7] {
     let list = |address, count| gift::LIST | address | count;
     [
         (list(NOWHERE, 1), Status::BadAddress),
@@ -309,6 +309,7 @@ fn bad_lists() -> [Wrong; 6] {
         (list(start::START_INFO_ADDRESS, 5), Status::BadArgument),
         // Not a list: more words in a page that this thread has not named.
         (u64::MAX, Status::NoMessagePage),
+        (u64::MAX - 1, Status::BadArgument),
     ]
 }
 
