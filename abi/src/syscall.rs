@@ -162,7 +162,8 @@ calls! {
     FaultRegisters = 29,
     /// `[address]` → `[]`: the opposite. `NotFaulted`, `BadAddress` (also for an instruction or stack outside user space).
     FaultSetRegisters = 30,
-    /// `[thread: MANAGE, or 0 for the caller, priority]` → `[]`: below [`PRIORITIES`], greater is more urgent. The caller itself
+    /// `[thread: MANAGE, or 0 for the caller, priority, is floor]` → `[]`: below [`PRIORITIES`], greater is more urgent. As a
+    /// floor (1, not 0) it holds also while the thread serves a less urgent caller: for servers with locks. The caller itself
     /// runs at it from now on, also while it serves somebody, until it answers. `BadArgument`, `PriorityTooHigh`.
     ThreadPriority = 31,
     /// `[account: MANAGE process, pages, placement]` → `[memory]`: cleared frames, paid by that process. See

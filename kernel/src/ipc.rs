@@ -114,7 +114,7 @@ fn deliver(call: Call, mut receiver: Parked) -> Result<Parked, (Parked, Parked)>
         Ok(mut message) => {
             add_words(&words, &mut caller, &mut message, &mut receiver);
             receiver.answer(Ok(message));
-            receiver.context().priority = caller.context().priority;
+            receiver.take_over(caller.context().priority);
             receiver.set_caller(caller);
             Ok(receiver)
         }

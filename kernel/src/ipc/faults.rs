@@ -32,11 +32,11 @@ pub fn send(mut current: Running, endpoint: Arc<Endpoint>, badge: u64) {
     };
     let mut words = words(&mut current);
     words[0] = badge;
-    receiver.context().priority = current.context().priority;
+    receiver.take_over(current.context().priority);
     receiver.answer(Ok(Registers(words)));
     receiver.set_caller_here(current.park());
     drop(endpoint);
-    schedule::switch_among_equals(receiver);
+    schedule::switch_to(receiver);
 }
 
 /// The words that tell a thread's fault.

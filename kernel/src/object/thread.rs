@@ -131,6 +131,8 @@ pub mod attention {
     pub const DOOMED: u64 = 32;
     /// It has changed its priority while it serves a caller, who has another.
     pub const RAISED: u64 = 64;
+    /// Its own priority holds also while it serves somebody less urgent.
+    pub const FLOOR: u64 = 128;
 }
 
 // SAFETY: `context` is reached only through `Parked`, of which there is one for each thread (`make` makes it,
@@ -241,6 +243,12 @@ impl Thread {
     pub fn set_priority(&self, priority: u64) {
         self.own_priority.store(priority, Ordering::SeqCst);
         self.fast.attention.fetch_or(attention::MOVED, Ordering::SeqCst);
+    }
+
+    /// Whether its own priority holds also while it serves somebody less urgent.
+    pub fn set_floor(&self, is_floor: bool) {
+        let value = if is_floor { attention::FLOOR } else { 0 };
+        self.set_attention(attention::FLOOR, value);
     }
 
     /// The CPU in whose queue it was put last.
@@ -378,6 +386,15 @@ impl Parked {
             self.context().priority = own;
         }
         self.context().priority
+    }
+
+    /// Takes over the priority of a caller that it is to serve.
+    pub fn take_over(&mut self, priority: u64) {
+        let floor = match self.has_attention(attention::FLOOR) {
+            true => self.thread().own_priority.load(Ordering::SeqCst),
+            false => 0,
+        };
+        self.context().priority = priority.max(floor);
     }
 
     /// Runs at this priority from now on, until it answers whom it serves.

@@ -53,9 +53,9 @@ pub fn exit(caller: Running, words: &[u64; 9]) {
     schedule::leave(caller);
 }
 
-/// `ThreadPriority`: `[thread: MANAGE, or 0 for the caller, priority]`.
+/// `ThreadPriority`: `[thread: MANAGE, or 0 for the caller, priority, is floor]`.
 pub fn priority(caller: &mut Running, words: &[u64; 9]) -> Answer {
-    let [handle, priority, ..] = *words;
+    let [handle, priority, is_floor, ..] = *words;
     let thread = match handle {
         0 => caller.share(),
         handle => caller
@@ -63,6 +63,8 @@ pub fn priority(caller: &mut Running, words: &[u64; 9]) -> Answer {
             .look_up(handle, Rights::MANAGE, Object::as_thread)?,
     };
     caller.process().priorities.check(priority)?;
+    require(is_floor <= 1, Status::BadArgument)?;
+    thread.set_floor(is_floor == 1);
     if core::ptr::eq(&*thread, caller.thread()) {
         caller.raise(priority);
     } else {

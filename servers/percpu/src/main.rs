@@ -87,6 +87,9 @@ fn make_service(mapper: KernelMapper, ledger: Ledger) -> PercpuService {
 
 /// Receives and answers, for ever; ends the server with the kernel's refusal as its code.
 fn serve(endpoint: Endpoint) -> u64 {
+    // At a client's priority the holder of the lock might wait for other clients, and all of them for it.
+    let urgent = thread::set_priority_floor(HIGHEST_PRIORITY);
+    assert!(urgent.is_ok(), "init lets this server have its priority");
     let mut received = endpoint.receive();
     loop {
         let message = match received {

@@ -205,6 +205,15 @@ pub fn set_priority(thread: Handle, priority: u64) -> Result<(), Refusal> {
     ask(Call::ThreadPriority, &Registers::of(&[thread.0, priority])).map(drop)
 }
 
+/// Gives the calling thread a priority that holds also while it serves somebody less urgent. Servers with locks need it: at a
+/// client's priority the holder might wait for other clients, and all of them for it.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn set_priority_floor(priority: u64) -> Result<(), Refusal> {
+    ask(Call::ThreadPriority, &Registers::of(&[0, priority, 1])).map(drop)
+}
+
 /// Lets the next thread of this CPU run that is as urgent.
 pub fn yield_now() {
     // The kernel has no reason to refuse, and going on at once is a lawful way to yield.
