@@ -12,6 +12,7 @@ use userlib::device::{Interrupt, Ports, pit};
 use userlib::notification::Notification;
 use userlib::thread::{self, Place};
 
+use crate::HIGHEST;
 use crate::samples::Samples;
 use crate::stopwatch;
 
@@ -19,8 +20,6 @@ use crate::stopwatch;
 const ROUNDS: usize = 64;
 /// From one to the next: a fifth of a millisecond.
 const TICKS: u16 = (pit::HERTZ / 5000) as u16;
-/// Of the thread that measures; the driver has this program's.
-const PRIORITY: u64 = 3;
 
 /// Interrupts that the driver has handled.
 static HANDLED: AtomicU64 = AtomicU64::new(0);
@@ -29,12 +28,14 @@ static HANDLED: AtomicU64 = AtomicU64::new(0);
 pub fn measure(checks: &mut Checks, samples: &mut Samples) -> Result<(), Refusal> {
     let notification = Notification::create()?;
     let driver = thread::spawn(Place::Cpu(0), move || {
+        if thread::set_priority(Handle::NONE, HIGHEST).is_err() {
+            return 1;
+        }
         while notification.wait() == Ok(1) {
             HANDLED.fetch_add(1, Ordering::Relaxed);
         }
         0
     })?;
-    thread::set_priority(Handle::NONE, PRIORITY)?;
     Interrupt::given().bind(notification, 1)?;
     let idle = undisturbed();
     pit::start(Ports::given(), TICKS)?;
