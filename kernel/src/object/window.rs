@@ -150,7 +150,10 @@ impl Space {
         };
         if piece.memory.is_on_touch() {
             // A touch must not fail for want of a page table.
-            inner.prepare(self.account(), addresses(&range).map(|(_, _, address)| address))?;
+            inner.prepare(
+                self.account(),
+                places_in_turn(&range).map(|(_, _, address)| address),
+            )?;
         }
         inner.map(self.account(), places(&range), Access::Write)?;
         inner.window.insert(range);
@@ -222,7 +225,7 @@ fn check_pages(page: u64, pages: u64) -> Result<(), Refusal> {
     )
 }
 
-/// Where a range lies in every unit: the CPU, the page of the memory, and the address.
+/// Where a range lies in every unit: the CPU, the page of the memory, and the address. For whoever takes them all at once.
 fn addresses(range: &Range) -> impl Iterator<Item = (CpuId, u64, u64)> + Clone {
     units().flat_map(move |(cpu, base)| {
         (0..range.pages).map(move |page| {
@@ -232,10 +235,35 @@ fn addresses(range: &Range) -> impl Iterator<Item = (CpuId, u64, u64)> + Clone {
     })
 }
 
+/// The same, for whoever takes one after the other.
+fn places_in_turn(range: &Range) -> impl Iterator<Item = (CpuId, u64, u64)> + Clone {
+    let stride = options::options().window_stride;
+    // By hand, because it is a good part of what mapping a page costs.
+    let (mut cpu, mut page) = (0, 0);
+    let cpus = firmware::topology().cpu_count() as u16;
+    let (pages, memory_first) = (range.pages, range.memory_first);
+    let mut unit = WINDOW_BASE + range.first * PAGE_SIZE;
+    core::iter::from_fn(move || {
+        if page == pages {
+            (page, cpu) = (0, cpu + 1);
+            unit += stride;
+        }
+        if cpu >= cpus || pages == 0 {
+            return None;
+        }
+        page += 1;
+        Some((
+            CpuId::new(cpu),
+            memory_first + page - 1,
+            unit + (page - 1) * PAGE_SIZE,
+        ))
+    })
+}
+
 /// Where a range lies in every unit, and each CPU's frames there, as far as there are any.
 fn places(range: &Range) -> impl Iterator<Item = (u64, PhysicalFrame)> + Clone {
     let mut seen: usize = 0;
-    addresses(range).filter_map(move |(cpu, page, address)| {
+    places_in_turn(range).filter_map(move |(cpu, page, address)| {
         // Of what is populated on touch there may be no frame for a long time.
         seen += 1;
         if seen.is_multiple_of(breath::OFTEN) {
