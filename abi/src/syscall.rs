@@ -2,7 +2,8 @@
 //!
 //! `syscall` with the number in `rax`. Arguments and results are the nine words of [`Registers`]; each call
 //! below names its words in that order, unused ones are ignored and should be zero. `rcx` and `r11` are lost
-//! (the instruction takes them), every other register keeps its value unless it carries a result.
+//! (the instruction takes them), every other register keeps its value unless it carries a result. When a call that has waited
+//! for somebody is refused, the nine words are lost.
 
 mod arguments;
 mod records;
