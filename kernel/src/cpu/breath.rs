@@ -34,6 +34,8 @@ enum State {
     Ready,
     /// It does.
     Breathing,
+    /// It may not for a while.
+    Holding,
 }
 
 /// What was noted.
@@ -65,6 +67,14 @@ pub fn breathe() {
     nop();
     interrupts::disable();
     STATE.local().set(State::Ready);
+}
+
+/// Does something without a breath in it: for those who hold a lock that the handlers of interrupts take, too.
+pub fn hold<T>(act: impl FnOnce() -> T) -> T {
+    let before = STATE.local().replace(State::Holding);
+    let result = act();
+    STATE.local().set(before);
+    result
 }
 
 /// For each of many things: does something, and breathes now and then.

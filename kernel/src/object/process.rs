@@ -13,7 +13,7 @@ use super::below::Below;
 use super::capability::{FastTable, Table};
 use super::census::{Counted, Kind};
 use super::ending::Ending;
-use super::{Account, Capability, FaultHandler, Notification, Object, Parked, Space, Thread, burial};
+use super::{Account, Capability, FaultHandler, Notification, Object, Parked, Space, Thread, burial, thread};
 use crate::cpu::frame::Frame;
 use crate::cpu::{apic, breath};
 use crate::mailbox::Others;
@@ -273,6 +273,7 @@ impl Process {
         breath::for_each(capabilities, 1, drop);
         self.account.close();
         breath::for_each(threads(), 1, |thread| thread.ending.finish(end));
+        thread::forget(Some(ended));
         self.ending.finish(end);
     }
 

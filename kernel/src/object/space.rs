@@ -13,7 +13,7 @@ use abi::{MAX_CPUS, PAGE_SIZE, Status};
 
 use super::notification::Notices;
 use super::ranges::{Range, Ranges};
-use super::{Account, Memory, Thread, window};
+use super::{Account, Memory, Thread, thread, window};
 use crate::boot::options;
 use crate::cpu::{self, breath};
 use crate::ipc;
@@ -41,7 +41,7 @@ pub struct Space {
     account: Arc<Account>,
     inner: Lock<Inner, { rank::SPACE }>,
     /// Threads of the process that has ended.
-    threads: Lock<Arc<Vec<Weak<Thread>>>, { rank::SPACE }>,
+    threads: Lock<Option<Arc<Vec<Weak<Thread>>>>, { rank::SPACE }>,
     /// The last field: those who wait are told when all of the above is back where it came from.
     notices: Notices,
 }
@@ -93,7 +93,7 @@ impl Space {
             has_ended: AtomicBool::new(false),
             account: account.clone(),
             inner: Lock::new(inner),
-            threads: Lock::new(Arc::new(Vec::new())),
+            threads: Lock::new(None),
             notices: Notices::new(),
         }))
     }
@@ -115,7 +115,7 @@ impl Space {
 
     /// Its process, of these threads, has ended: no CPU should keep it.
     pub fn end(&self, threads: Arc<Vec<Weak<Thread>>>) {
-        let before = core::mem::replace(&mut *self.threads.lock(), threads);
+        let before = self.threads.lock().replace(threads);
         drop(before);
         if !self.has_ended.swap(true, Ordering::SeqCst) {
             ENDED.fetch_add(1, Ordering::SeqCst);
@@ -318,12 +318,12 @@ fn check_range(address: u64, pages: u64) -> Result<(), Refusal> {
 /// never answer: their callers learn it now, and not when that wait ends.
 impl Drop for Space {
     fn drop(&mut self) {
-        let callers = self
-            .threads
-            .get_mut()
-            .iter()
-            .filter_map(|thread| thread.upgrade()?.take_caller());
-        callers.for_each(ipc::lose);
+        let threads = self.threads.get_mut().iter().flat_map(|threads| threads.iter());
+        breath::for_each(threads, breath::OFTEN, |thread| {
+            let caller = thread.upgrade().and_then(|thread| thread.take_caller());
+            caller.into_iter().for_each(ipc::lose);
+        });
+        thread::forget(self.threads.get_mut().take());
         let inner = self.inner.get_mut();
         breath::for_each(inner.window.iter(), 1, |range| {
             range.memory.give_back(range.memory_first, range.pages);

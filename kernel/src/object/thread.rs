@@ -7,7 +7,8 @@
 //! A token is one word, the end of the thread's frame: where the entry stubs begin to push, and what the
 //! assembly of messages (`cpu/fast_path.rs`) moves about without counting anything.
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
@@ -22,9 +23,9 @@ use super::census::{Counted, Kind};
 use super::ending::Ending;
 use super::fault_handler::FaultHandler;
 use super::{Memory, Process, Space};
-use crate::cpu;
 use crate::cpu::fpu::State;
 use crate::cpu::frame::{Frame, SYSCALL_VECTOR};
+use crate::cpu::{self, breath};
 use crate::ipc;
 use crate::ipc::capabilities::{Gifts, Handles};
 use crate::mailbox::CpuSet;
@@ -554,5 +555,12 @@ impl core::ops::Deref for Running {
 impl core::ops::DerefMut for Running {
     fn deref_mut(&mut self) -> &mut Parked {
         &mut self.0
+    }
+}
+
+/// Lets go of what is left of threads that have ended, if nobody else has the list.
+pub fn forget(ended: Option<Arc<Vec<Weak<Thread>>>>) {
+    if let Some(threads) = ended.and_then(Arc::into_inner) {
+        breath::for_each(threads, 1, drop);
     }
 }

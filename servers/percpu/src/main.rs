@@ -115,7 +115,6 @@ fn answer(Received { badge, message }: &Received) -> Message {
         Ok(numbered) => numbered,
         Err(refusal) => return refuse(refusal, capability),
     };
-    be_urgent();
     match numbered.request {
         Request::Batch { entries } => shared::batch(badge, entries, capability),
         Request::Map => shared::map(badge, capability),

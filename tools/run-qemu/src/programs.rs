@@ -35,7 +35,7 @@ pub struct Terms {
     pub supervisor: bool,
     /// The device that it drives.
     pub device: Option<Device>,
-    /// Programs that run when it has ended, one after the other, as if they had been asked for. They bring nobody of
+    /// Programs that run when it has ended, unless it was given an argument, one after the other, as if they had been asked for. They bring nobody of
     /// their own.
     pub then: Vec<String>,
     /// The priority of its threads, 0 to 7, and the highest that it may give.
@@ -95,7 +95,10 @@ fn with_followers(
     let mut followers = Vec::new();
     for word in words {
         let run = run(workspace, table, word)?;
-        followers.extend(run.terms.then.clone());
+        // One that is told what to do is no longer the one that others follow.
+        if run.argument.is_none() {
+            followers.extend(run.terms.then.clone());
+        }
         runs.push(run);
     }
     for follower in followers {
@@ -231,7 +234,6 @@ mod tests {
             manifest(&runs),
             "run counter quota=64 memory=2048 expect=exit\n\
              run counter quota=64 memory=2048 expect=exit arg=again\n\
-             run probe quota=64 memory=2048 expect=exit in_turn=yes\n\
              run probe quota=64 memory=2048 expect=exit in_turn=yes\n"
         );
         let unknown = toml::from_str("[counter]\nthen = [\"prove\"]\n").unwrap();

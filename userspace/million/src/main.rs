@@ -45,7 +45,13 @@ fn main() -> u64 {
         checks.equal("no-nonsense", map.head(head::MALFORMED), 0);
     }
     checks.equal("server-lives", supervisor::restarts(), restarts);
-    checks.equal("everything-is-back", settled(&before), Ok(before));
+    let after = settled(&before);
+    let is_back = matches!(&after, Ok(after) if is_back(&before, after));
+    checks.that(
+        "everything-is-back",
+        is_back,
+        format_args!("{after:?}, and before {before:?}"),
+    );
     checks.code()
 }
 
@@ -56,9 +62,16 @@ fn everything() -> Result<Everything, Error> {
     Ok((Books::now()?, supervisor::frames()?))
 }
 
+/// A page or two of the kernel's objects may be split otherwise among those that init pays for.
+fn is_back((books, frames): &Everything, (books_now, frames_now): &Everything) -> bool {
+    let [own, pools] = *frames;
+    let [own_now, pools_now] = *frames_now;
+    books == books_now && pools_now == pools && own_now <= own + 2
+}
+
 fn settled(before: &Everything) -> Result<Everything, Error> {
     for _ in 0..MOST_LOOKS {
-        if everything()? == *before {
+        if is_back(before, &everything()?) {
             break;
         }
         thread::yield_now();

@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use percpu_core::{MAX_NODES, NodeId, PAGE_SIZE, Topology};
 
 use super::{CEILING, POOLS, PhysicalFrame, Pool, Purpose};
+use crate::cpu;
 use crate::log;
 use crate::memory::PhysicalRange;
 
@@ -35,6 +36,16 @@ fn bit(frame: u64) -> u64 {
 
 fn ceiling() -> u64 {
     CEILING.load(Ordering::Relaxed) / PAGE_SIZE
+}
+
+/// Holes that are tried before interrupts are let in.
+const STEPS: u64 = 256;
+
+/// What came of looking for frames in a row.
+enum Tried {
+    Taken(PhysicalFrame),
+    /// There are none that begin below this frame.
+    NotBelow(u64),
 }
 
 impl Frames {
@@ -135,24 +146,40 @@ impl Frames {
         })
     }
 
-    pub fn take_many(&self, node: NodeId, count: u64, align: u64, lowest: u64) -> Option<PhysicalFrame> {
+    pub fn take_many(&self, node: NodeId, count: u64, align: u64, mut lowest: u64) -> Option<PhysicalFrame> {
+        loop {
+            match self.take_near_here(node, count, align, lowest)? {
+                Tried::Taken(frame) => return Some(frame),
+                // How many holes there are is up to programs.
+                Tried::NotBelow(next) => lowest = next,
+            }
+            cpu::breathe();
+        }
+    }
+
+    /// The same, as far as a bounded number of steps goes.
+    fn take_near_here(&self, node: NodeId, count: u64, align: u64, lowest: u64) -> Option<Tried> {
         let mut pool = POOLS.get(node.index())?.lock();
         if pool.free - pool.promised < count {
             return None;
         }
-        let found = self.spans_of(node).find_map(|span| {
+        let mut steps = 0;
+        for span in self.spans_of(node) {
             let end = span.end.min(ceiling());
             let mut candidate = span.first.max(lowest).next_multiple_of(align);
             while candidate + count <= end {
-                match self.first_matching(candidate..candidate + count, false) {
-                    None => return Some(candidate),
-                    Some(used) => candidate = (used + 1).next_multiple_of(align),
+                let Some(used) = self.first_matching(candidate..candidate + count, false) else {
+                    self.take(&mut pool, candidate..candidate + count);
+                    return Some(Tried::Taken(PhysicalFrame(candidate * PAGE_SIZE)));
+                };
+                candidate = (used + 1).next_multiple_of(align);
+                steps += 1;
+                if steps == STEPS {
+                    return Some(Tried::NotBelow(candidate));
                 }
             }
-            None
-        })?;
-        self.take(&mut pool, found..found + count);
-        Some(PhysicalFrame(found * PAGE_SIZE))
+        }
+        None
     }
 
     /// How many frames of a node are free, by their bits.

@@ -14,6 +14,7 @@ use talc::source::Source;
 use talc::{DefaultBinning, TalcLock, min_first_heap_size};
 
 use super::IS_CHARGED;
+use crate::cpu::breath;
 use crate::cpu::node::early_cpu_to_node;
 use crate::memory::{PhysicalRange, frame, physical_pointer};
 use crate::sync::{Held, RawLock, rank};
@@ -102,11 +103,11 @@ unsafe impl Source for Frames {
             let frames = bytes / PAGE_SIZE as usize;
             frame::take_contiguous(node, frames, PAGE_SIZE, 0).map(|first| (first, bytes))
         };
-        let usual = match IS_CHARGED.load(Ordering::Relaxed) {
-            true => LATE_PIECE,
-            false => PIECE,
+        let piece = match IS_CHARGED.load(Ordering::Relaxed) {
+            // The heap's lock is held, and interrupts' handlers free things.
+            true => breath::hold(|| take(needed.max(LATE_PIECE)).or_else(|_| take(needed))),
+            false => take(needed.max(PIECE)).or_else(|_| take(needed)),
         };
-        let piece = take(needed.max(usual)).or_else(|_| take(needed));
         let (first, bytes) = piece.map_err(|_| ())?;
         let start = first.address();
         place[0].store(start, Ordering::Relaxed);
