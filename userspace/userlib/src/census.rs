@@ -4,7 +4,7 @@ use crate::process::{self, MachineStats};
 use crate::{Refusal, start, supervisor, thread};
 
 /// How often it is counted until it has to be right: the end of a process is told a moment after it.
-const MOST_LOOKS: u64 = 3000;
+const MOST_LOOKS: u64 = 100_000;
 
 /// Counts, with nothing kept ready by the percpu server.
 ///
