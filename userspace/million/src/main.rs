@@ -74,7 +74,7 @@ fn settled(before: &Everything) -> Result<Everything, Error> {
         if is_back(before, &everything()?) {
             break;
         }
-        thread::yield_now();
+        thread::give_way();
     }
     everything()
 }

@@ -39,7 +39,7 @@ pub fn settled(before: &MachineStats) -> Result<MachineStats, Refusal> {
         if is_back(before, &after) {
             break;
         }
-        thread::yield_now();
+        thread::give_way();
         after = now()?;
     }
     Ok(after)

@@ -4,7 +4,7 @@ use core::arch::naked_asm;
 use core::mem::{ManuallyDrop, align_of, size_of};
 use core::ptr::with_exposed_provenance_mut;
 
-use abi::syscall::{ANY_CPU, CpuMask, End};
+use abi::syscall::{ANY_CPU, CpuMask, DEFAULT_PRIORITY, End};
 use abi::{Call, Handle, Registers};
 
 use crate::memory::Mapping;
@@ -193,6 +193,15 @@ pub(crate) fn bind(thread: Handle, cpus: &CpuMask, bond: Bond) -> Result<(), Ref
     let [a, b, c, d] = cpus.0;
     let registers = Registers::of(&[thread.0, a, b, c, d, bond as u64]);
     ask(Call::ThreadAffinity, &registers).map(drop)
+}
+
+/// Lets everybody of this CPU run for a moment, those of the lowest priority, too: for whoever waits for what the percpu
+/// server does when nobody wants anything. Has the default priority then.
+pub fn give_way() {
+    // Neither is refused: both are below every limit that a program was given.
+    let _ = set_priority(Handle::NONE, 0);
+    yield_now();
+    let _ = set_priority(Handle::NONE, DEFAULT_PRIORITY);
 }
 
 /// Gives a thread, or with [`Handle::NONE`] the calling one, another priority. The caller runs at it at once; while it

@@ -12,7 +12,7 @@ use crate::{supervisor, thread};
 /// Most pages of a region.
 const MOST_PAGES: u64 = 4;
 /// How often the books are looked at until they have to be right.
-const MOST_LOOKS: u64 = 1000;
+const MOST_LOOKS: u64 = 10_000;
 /// Most regions at once.
 const MOST_REGIONS: usize = 10;
 
@@ -235,7 +235,7 @@ impl Books {
             if self.covers(&Books::now()?) {
                 break;
             }
-            thread::yield_now();
+            thread::give_way();
         }
         Books::now()
     }
