@@ -31,7 +31,8 @@ pub enum Request {
     Machine,
     /// `{cpu, 1 for on or 0 for off}` → `{label, word}` of the percpu server's answer.
     SetCpu([u64; 2]),
-    /// → `{frames, frames}` that init's account and that of the pools have used.
+    /// → `{frames, frames, frames}` that init's account and that of the pools have used, and those of init's that have
+    /// kernel objects.
     Frames,
 }
 

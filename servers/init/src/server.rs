@@ -155,13 +155,11 @@ pub fn arm_next(calls: u64, moment: Moment) {
     *NEXT_END.lock() = Some((calls, moment));
 }
 
-/// Frames that init's account and that of the pools have used.
-pub fn frames() -> Result<[u64; 2], Failure> {
-    let used = |process| {
-        let stats = process::stats(process).map_err(Failure::doing("count frames"));
-        stats.map(|stats| stats.frames_used)
-    };
-    Ok([used(process::own())?, used(*POOL.lock())?])
+/// Frames that init's account and that of the pools have used, and how many of init's have kernel objects.
+pub fn frames() -> Result<[u64; 3], Failure> {
+    let stats = |process| process::stats(process).map_err(Failure::doing("count frames"));
+    let (own, pools) = (stats(process::own())?, stats(*POOL.lock())?);
+    Ok([own.frames_used, pools.frames_used, own.heap_frames])
 }
 
 /// Ends the server.

@@ -49,12 +49,12 @@ pub fn end_server() -> Result<(), Refusal> {
     ask(Request::EndServer).map(drop)
 }
 
-/// Frames that init's account and that of the pools have used.
+/// Frames that init's account and that of the pools have used, and how many of init's have kernel objects.
 ///
 /// # Errors
 /// The kernel's refusal, or init's.
-pub fn frames() -> Result<[u64; 2], Refusal> {
-    ask(Request::Frames).map(|answer| [answer.words[0], answer.words[1]])
+pub fn frames() -> Result<[u64; 3], Refusal> {
+    ask(Request::Frames).map(|answer| [answer.words[0], answer.words[1], answer.words[2]])
 }
 
 /// The machine, to take CPUs off and on and to be told of that: see [`crate::hotplug`].
