@@ -1,7 +1,6 @@
 //! From the boot door to the first program.
 
 pub mod accounting;
-mod elf;
 #[expect(unsafe_code, reason = "reads firmware tables where firmware says they are")]
 pub mod firmware;
 pub mod first_chunk;

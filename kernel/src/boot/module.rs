@@ -1,9 +1,6 @@
-//! The boot module: a ustar archive with the programs, put into memory by the loader.
-//!
-//! Source: POSIX.1-2017, pax, "ustar Interchange Format".
+//! The boot module: an archive with the programs, put into memory by the loader.
 
-use core::str;
-
+use boot_files::{Archive, ArchiveError};
 use bootloader_api::BootInfo;
 use percpu_core::PAGE_SIZE;
 
@@ -12,7 +9,6 @@ use crate::log;
 use crate::memory::{PHYSICAL_OFFSET, PhysicalRange, kernel_map, physical_pointer};
 use crate::sync::Once;
 
-const BLOCK: usize = 512;
 /// The file for doors that bring no command line of their own.
 const COMMAND_LINE: &str = "cmdline";
 
@@ -33,7 +29,7 @@ pub fn keep(info: &BootInfo) {
     };
     log!("module: {} bytes", module.len());
     MODULE.call_once(|| module);
-    if let Some(line) = find(COMMAND_LINE) {
+    if let Ok(line) = find(COMMAND_LINE) {
         options::keep(line);
     }
 }
@@ -52,33 +48,11 @@ pub fn place() -> PhysicalRange {
 }
 
 /// The whole archive; empty without one.
-#[must_use]
 pub fn boot_module() -> &'static [u8] {
     MODULE.get().copied().unwrap_or(&[])
 }
 
-/// A plain file of the archive, by its whole name.
-#[must_use]
-pub fn find(name: &str) -> Option<&'static [u8]> {
-    let mut rest = boot_module();
-    loop {
-        let (header, behind) = rest.split_at_checked(BLOCK)?;
-        if header.get(257..262)? != b"ustar" {
-            return None;
-        }
-        let size = octal(header.get(124..136)?)?;
-        let is_file = matches!(header.get(156)?, b'0' | 0);
-        if is_file && text(header.get(..100)?) == name.as_bytes() && text(header.get(345..500)?).is_empty() {
-            return behind.get(..size);
-        }
-        rest = behind.get(size.checked_next_multiple_of(BLOCK)?..)?;
-    }
-}
-
-fn text(field: &[u8]) -> &[u8] {
-    field.split(|byte| *byte == 0).next().unwrap_or(field)
-}
-
-fn octal(field: &[u8]) -> Option<usize> {
-    usize::from_str_radix(str::from_utf8(text(field)).ok()?.trim(), 8).ok()
+/// A file of the archive, by its whole name.
+pub fn find(name: &str) -> Result<&'static [u8], ArchiveError> {
+    Archive::new(boot_module()).find(name)
 }

@@ -10,8 +10,8 @@ use abi::start::{
 };
 use abi::syscall::{CpuMask, HIGHEST_PRIORITY, Placement, access};
 use abi::{Handle, PAGE_SIZE};
+use boot_files::{Program, Segment};
 
-use super::elf::{Program, Segment};
 use super::{firmware, first_chunk, module, options, smp};
 use crate::cpu::frame::Frame;
 use crate::ipc::requests;
@@ -38,8 +38,8 @@ const STACK_END: u64 = 0x7ffe_0000_0000;
 
 /// Starts init on the boot CPU's queue.
 pub fn start() {
-    let file = module::find(NAME).expect("the boot module has a program init");
-    let program = Program::read(file).expect("init is an ELF64 program for this machine");
+    let file = module::find(NAME).unwrap_or_else(|error| panic!("init: {error}"));
+    let program = Program::read(file).unwrap_or_else(|error| panic!("init: {error}"));
     let mut name = [0; 16];
     name[..NAME.len()].copy_from_slice(NAME.as_bytes());
     requests::make_room();
@@ -50,21 +50,21 @@ pub fn start() {
     let filled = Process::new(Name(name), account, HIGHEST_PRIORITY, Weak::new())
         .and_then(|init| fill(&init, &program).map(|()| init));
     let init = filled.unwrap_or_else(|refusal| panic!("init does not fit: {refusal:?}"));
-    let registers = Frame::user(program.entry(), STACK_END, 0);
+    let registers = Frame::user(program.entry, STACK_END, 0);
     let thread = init
         .add_thread(registers, CpuMask::ALL)
         .expect("init has just been made");
     crate::log!(
         "init: {} frames, starts at {:#x}",
         init.account.count()[1],
-        program.entry()
+        program.entry
     );
     schedule::start(thread);
 }
 
 fn fill(init: &Arc<Process>, program: &Program<'_>) -> Result<(), Refusal> {
-    for segment in program.segments() {
-        load(init, &segment)?;
+    for segment in &program.segments {
+        load(init, segment)?;
     }
     give_memory(
         init,
@@ -78,10 +78,8 @@ fn fill(init: &Arc<Process>, program: &Program<'_>) -> Result<(), Refusal> {
 }
 
 fn load(init: &Arc<Process>, segment: &Segment<'_>) -> Result<(), Refusal> {
-    let start = segment.address - segment.address % PAGE_SIZE;
-    let pages = (segment.address + segment.memory_bytes - start).div_ceil(PAGE_SIZE);
-    give_memory(init, start, pages, segment.access, |memory| {
-        write(memory, segment.address - start, segment.bytes)
+    give_memory(init, segment.address, segment.pages, segment.access, |memory| {
+        write(memory, segment.skip as u64, segment.bytes)
     })
 }
 
