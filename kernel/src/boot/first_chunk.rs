@@ -14,8 +14,6 @@ mod fill;
 mod page;
 mod parts;
 mod report;
-#[expect(unsafe_code, reason = "reads the time stamp counter")]
-mod stopwatch;
 #[expect(unsafe_code, reason = "names the linker's symbols")]
 mod template;
 mod up;
@@ -24,12 +22,11 @@ use percpu_core::{CpuId, MAX_CPUS, PAGE_SIZE, Topology};
 
 use super::accounting;
 use super::options::{Builder, Options, Setup};
-use crate::log;
 use crate::memory::frame::{self, PhysicalFrame};
 use crate::sync::Once;
+use crate::{cpu, log};
 use built::{Backing, Cost, FirstChunk, Why};
 use parts::kernel_part;
-use stopwatch::Stopwatch;
 
 pub use address::{per_cpu_ptr_to_phys, percpu_address};
 pub use fill::{check_no_write_was_lost, lose_a_write};
@@ -50,21 +47,18 @@ pub fn build(topology: &Topology, options: &Options) {
         topology.node_count()
     );
     let chunk = FIRST_CHUNK.call_once(|| {
-        let mut building = Stopwatch::start();
+        let start = cpu::time_stamp();
         let mut chunk = choose(topology, options);
         checks::check(&chunk, topology, options);
-        building.stop();
-        let mut filling = Stopwatch::start();
+        let built = cpu::time_stamp();
         chunk.info.cpus().for_each(|cpu| chunk.fill(cpu));
-        filling.stop();
-        building.go_on();
+        let filled = cpu::time_stamp();
         chunk
             .spare_ranges()
             .for_each(|(start, bytes)| frame::free_range(start, bytes));
-        building.stop();
         chunk.cost = Cost {
-            building: building.ticks(),
-            filling: filling.ticks(),
+            building: cpu::time_stamp() - filled + (built - start),
+            filling: filled - built,
         };
         chunk
     });
@@ -80,24 +74,29 @@ fn choose(topology: &Topology, options: &Options) -> FirstChunk {
     let (builder, is_alone) = (options.percpu_alloc, topology.cpu_count() == 1);
     if builder == Builder::Up || builder == Builder::Auto && is_alone {
         let built = up::build(options);
-        return built.unwrap_or_else(|_| panic!("Failed to allocate memory for percpu areas."));
+        let chunk = built.unwrap_or_else(|_| panic!("Failed to allocate memory for percpu areas."));
+        return match builder {
+            Builder::Up => chunk.because(Why::Named),
+            _ => chunk.because(Why::OneCpu),
+        };
     }
     if builder == Builder::Page {
-        return single_pages(topology, options, Why::Named);
+        return single_pages(topology, options).because(Why::Named);
     }
     match (embed::build(topology, options), options.percpu_setup) {
+        (Ok(chunk), _) if builder == Builder::Embed => chunk.because(Why::Named),
         (Ok(chunk), _) => chunk,
         (Err(_), Setup::Generic) => panic!("Failed to initialize percpu areas."),
         (Err(error), Setup::X86) => {
             let name = builder.name();
             log!("percpu: {name} allocator failed ({error}), falling back to page size");
-            single_pages(topology, options, Why::Refused(error))
+            single_pages(topology, options).because(Why::Refused(error))
         }
     }
 }
 
-fn single_pages(topology: &Topology, options: &Options, why: Why) -> FirstChunk {
-    let built = page::build(topology, options, why);
+fn single_pages(topology: &Topology, options: &Options) -> FirstChunk {
+    let built = page::build(topology, options);
     built.unwrap_or_else(|error| panic!("cannot initialize percpu area (err={error})"))
 }
 
@@ -110,13 +109,11 @@ fn tell_if_memoryless(topology: &Topology, cpu: CpuId) {
 }
 
 /// This CPU's GS base: its unit's address minus the template's, or 0 where the template is the copy.
-#[must_use]
 pub fn delta_of(cpu: CpuId) -> u64 {
     chunk().delta(cpu)
 }
 
 /// The frame of a page of a possible CPU's unit.
-#[must_use]
 pub fn unit_frame(cpu: CpuId, page: u64) -> PhysicalFrame {
     let pages = chunk().info.size_sum() / PAGE_SIZE;
     assert!(page < pages, "page {page} of a unit with {pages}");
@@ -132,7 +129,6 @@ pub fn frames() -> impl Iterator<Item = PhysicalFrame> {
 }
 
 /// Where a page of the units would lie in the template: plus a CPU's delta it is that CPU's page.
-#[must_use]
 pub fn template_address(page: u64) -> u64 {
     let unit = chunk().unit(CpuId::BOOT) + page * PAGE_SIZE;
     unit.wrapping_sub(chunk().delta(CpuId::BOOT))

@@ -1,7 +1,7 @@
 //! The boot command line: words the kernel knows, as values. Others are for init, which gets all of it.
 
 mod line;
-mod size;
+mod value;
 
 use abi::window::DEFAULT_STRIDE;
 
@@ -10,7 +10,7 @@ pub use line::{command_line, keep};
 use crate::log;
 use crate::memory::kernel_map::PER_CPU_AREA_SIZE;
 use crate::sync::Once;
-use size::Rule;
+use value::Word;
 
 const KIB: u64 = 1 << 10;
 
@@ -58,83 +58,78 @@ pub enum Distance {
     Slit,
 }
 
-/// What the command line asks of the kernel. Sizes in bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// Who builds the first chunk.
-    pub percpu_alloc: Builder,
-    /// How it is set up.
-    pub percpu_setup: Setup,
-    /// Which distances make groups.
-    pub percpu_distance: Distance,
-    /// Groups of an embedded first chunk may lie apart by three quarters of this, at most (M4).
-    pub percpu_span_limit: u64,
-    /// Static part of each unit, at least; behind the template it is zero. For tests of large ones.
-    pub percpu_static: u64,
-    /// Reserved part of each unit: static parts of programs. Linux has 8 KiB; page-grained parts need more.
-    pub percpu_reserve: u64,
-    /// Dynamic part of each unit, at least. Linux's default.
-    pub percpu_dynamic: u64,
-    /// How much of the dynamic part the kernel keeps for itself.
-    pub percpu_kernel: u64,
-    /// From one unit of a window to the next.
-    pub window_stride: u64,
-    /// Which check of the first chunk is to fail; none if empty.
-    pub setup_test: &'static str,
-    /// Log what Linux logs at debug level too.
-    pub debug: bool,
-    /// Log the first chunk for programs to read.
-    pub facts: bool,
-    /// End well once the first chunk is there.
-    pub first_chunk_only: bool,
-    /// Panic once the first chunk is there.
-    pub panic_test: bool,
-    /// End by a triple fault once the first chunk is there.
-    pub triple_fault_test: bool,
-    /// Stop the boot CPU after boot.
-    pub hang_test: bool,
-    /// Log what happens to windows.
-    pub log_windows: bool,
-    /// Check uses of per-CPU data that come too early or go nowhere, and tell them with their callers.
-    pub percpu_debug: bool,
-    /// Which misuse of the map from CPUs to nodes is to happen; none if empty.
-    pub node_test: &'static str,
-    /// How locks are to be misused; not at all if empty.
-    pub lock_test: &'static str,
-    /// Which of firmware's tables is to be damaged before it is read; none if empty.
-    pub root_test: &'static str,
-    /// A CPU that is to stop before it reports.
-    pub silent_cpu: Option<u16>,
-    /// How many milliseconds may pass without a CPU that reports.
-    pub cpu_patience: u64,
+macro_rules! options {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr, $read:ident;)+) => {
+        /// What the command line asks of the kernel. Sizes in bytes.
+        #[derive(Clone, Copy, Debug)]
+        pub struct Options {
+            $($(#[doc = $doc])+ pub $name: $type,)+
+        }
+
+        const DEFAULTS: Options = Options { $($name: $default,)+ };
+
+        impl Options {
+            fn take(&mut self, word: Word) {
+                match word.name {
+                    $(stringify!($name) => value::$read(&mut self.$name, word),)+
+                    // Words without our prefix may be init's.
+                    name if name.starts_with("percpu_") => log!("options: unknown option {name}, ignored"),
+                    _ => {}
+                }
+            }
+        }
+    };
 }
 
-const DEFAULTS: Options = Options {
-    percpu_alloc: Builder::Auto,
-    percpu_setup: Setup::X86,
-    percpu_distance: Distance::Node,
-    percpu_span_limit: PER_CPU_AREA_SIZE,
-    percpu_static: 0,
-    percpu_reserve: 128 * KIB,
-    percpu_dynamic: 28 * KIB,
-    percpu_kernel: 16 * KIB,
-    window_stride: DEFAULT_STRIDE,
-    setup_test: "",
-    debug: false,
-    facts: false,
-    first_chunk_only: false,
-    panic_test: false,
-    triple_fault_test: false,
-    hang_test: false,
-    log_windows: false,
-    percpu_debug: false,
-    node_test: "",
-    lock_test: "",
-    root_test: "",
-    silent_cpu: None,
-    // Emulated CPUs share the host's cores: generous.
-    cpu_patience: 20_000,
-};
+// Each option: its type, its default, and what in `value` reads it.
+options! {
+    /// Who builds the first chunk.
+    percpu_alloc: Builder = Builder::Auto, builder;
+    /// How it is set up.
+    percpu_setup: Setup = Setup::X86, setup;
+    /// Which distances make groups.
+    percpu_distance: Distance = Distance::Node, distance;
+    /// Groups of an embedded first chunk may lie apart by three quarters of this, at most (M4).
+    percpu_span_limit: u64 = PER_CPU_AREA_SIZE, limit;
+    /// Static part of each unit, at least; behind the template it is zero. For tests of large ones.
+    percpu_static: u64 = 0, part;
+    /// Reserved part of each unit: static parts of programs. Linux has 8 KiB; page-grained parts need more.
+    percpu_reserve: u64 = 128 * KIB, part;
+    /// Dynamic part of each unit, at least. Linux's default.
+    percpu_dynamic: u64 = 28 * KIB, some_part;
+    /// How much of the dynamic part the kernel keeps for itself.
+    percpu_kernel: u64 = 16 * KIB, some_part;
+    /// From one unit of a window to the next.
+    window_stride: u64 = DEFAULT_STRIDE, stride;
+    /// Which check of the first chunk is to fail; none if empty.
+    setup_test: &'static str = "", text;
+    /// Log what Linux logs at debug level too.
+    debug: bool = false, switch;
+    /// Log the first chunk for programs to read.
+    facts: bool = false, switch;
+    /// End well once the first chunk is there.
+    first_chunk_only: bool = false, switch;
+    /// Panic once the first chunk is there.
+    panic_test: bool = false, switch;
+    /// End by a triple fault once the first chunk is there.
+    triple_fault_test: bool = false, switch;
+    /// Stop the boot CPU after boot.
+    hang_test: bool = false, switch;
+    /// Log what happens to windows.
+    log_windows: bool = false, switch;
+    /// Check uses of per-CPU data that come too early or go nowhere, and tell them with their callers.
+    percpu_debug: bool = false, switch;
+    /// Which misuse of the map from CPUs to nodes is to happen; none if empty.
+    node_test: &'static str = "", text;
+    /// How locks are to be misused; not at all if empty.
+    lock_test: &'static str = "", text;
+    /// Which of firmware's tables is to be damaged before it is read; none if empty.
+    root_test: &'static str = "", text;
+    /// A CPU that is to stop before it reports.
+    silent_cpu: Option<u16> = None, cpu;
+    /// How many milliseconds may pass without a CPU that reports. Emulated CPUs share the host's cores: generous.
+    cpu_patience: u64 = 20_000, limit;
+}
 
 static OPTIONS: Once<Options> = Once::new();
 
@@ -145,9 +140,13 @@ pub fn options() -> &'static Options {
             log!("options: {read} of {said} bytes are read: at most 2048, in UTF-8, and whole words");
         }
         let mut options = DEFAULTS;
-        command_line()
-            .split_ascii_whitespace()
-            .for_each(|word| options.take(word));
+        for word in command_line().split_ascii_whitespace() {
+            let (name, value) = match word.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (word, None),
+            };
+            options.take(Word { name, value });
+        }
         options.check_builder();
         options.check_parts();
         options
@@ -155,71 +154,6 @@ pub fn options() -> &'static Options {
 }
 
 impl Options {
-    fn take(&mut self, word: &'static str) {
-        match word.split_once('=') {
-            Some((name, value)) => self.set(name, value),
-            None => self.switch(word),
-        }
-    }
-
-    fn set(&mut self, name: &str, value: &'static str) {
-        match name {
-            "percpu_alloc" => self.choose_builder(value),
-            "percpu_setup" => choose(&mut self.percpu_setup, name, value, &SETUPS),
-            "percpu_distance" => choose(&mut self.percpu_distance, name, value, &DISTANCES),
-            "percpu_span_limit" => number(&mut self.percpu_span_limit, name, value, size::LIMIT),
-            "percpu_static" => number(&mut self.percpu_static, name, value, size::PART),
-            "percpu_reserve" => number(&mut self.percpu_reserve, name, value, size::PART),
-            "percpu_dynamic" => number(&mut self.percpu_dynamic, name, value, size::SOME_PART),
-            "percpu_kernel" => number(&mut self.percpu_kernel, name, value, size::SOME_PART),
-            "window_stride" => number(&mut self.window_stride, name, value, size::STRIDE),
-            "setup_test" => self.setup_test = value,
-            "node_test" => self.node_test = value,
-            "lock_test" => self.lock_test = value,
-            "root_test" => self.root_test = value,
-            "silent_cpu" => self.choose_silent_cpu(value),
-            "cpu_patience" => number(&mut self.cpu_patience, name, value, size::LIMIT),
-            _ if SWITCHES.contains(&name) => log!("options: {name} takes no value, {name}={value} ignored"),
-            // Words without our prefix may be init's.
-            _ if name.starts_with("percpu_") => log!("options: unknown option {name}, ignored"),
-            _ => {}
-        }
-    }
-
-    fn switch(&mut self, word: &str) {
-        match word {
-            "percpu_alloc" => log!("options: Malformed early option 'percpu_alloc'"),
-            "debug" => self.debug = true,
-            "facts" => self.facts = true,
-            "first_chunk_only" => self.first_chunk_only = true,
-            "panic_test" => self.panic_test = true,
-            "triple_fault_test" => self.triple_fault_test = true,
-            "hang_test" => self.hang_test = true,
-            "log_windows" => self.log_windows = true,
-            "percpu_debug" => self.percpu_debug = true,
-            _ if VALUES.contains(&word) => log!("options: {word} needs a value, ignored"),
-            _ if word.starts_with("percpu_") => log!("options: unknown option {word}, ignored"),
-            _ => {}
-        }
-    }
-
-    /// What is unknown changes nothing (D1).
-    fn choose_builder(&mut self, name: &str) {
-        match name {
-            "embed" => self.percpu_alloc = Builder::Embed,
-            "page" => self.percpu_alloc = Builder::Page,
-            "up" => self.percpu_alloc = Builder::Up,
-            _ => log!("percpu: unknown allocator {name} specified"),
-        }
-    }
-
-    fn choose_silent_cpu(&mut self, number: &str) {
-        match number.parse() {
-            Ok(number) => self.silent_cpu = Some(number),
-            Err(_) => log!("options: silent_cpu={number} is no CPU, every CPU reports"),
-        }
-    }
-
     /// The generic set-up has no page mode, as Linux where none is compiled in.
     fn check_builder(&mut self) {
         if (self.percpu_setup, self.percpu_alloc) == (Setup::Generic, Builder::Page) {
@@ -247,52 +181,5 @@ impl Options {
             );
             self.percpu_kernel = DEFAULTS.percpu_kernel;
         }
-    }
-}
-
-/// Words that stand alone.
-const SWITCHES: [&str; 8] = [
-    "debug",
-    "facts",
-    "first_chunk_only",
-    "panic_test",
-    "triple_fault_test",
-    "hang_test",
-    "log_windows",
-    "percpu_debug",
-];
-/// Words that do not.
-const VALUES: [&str; 9] = [
-    "percpu_setup",
-    "percpu_distance",
-    "percpu_span_limit",
-    "percpu_static",
-    "percpu_reserve",
-    "percpu_dynamic",
-    "percpu_kernel",
-    "window_stride",
-    "cpu_patience",
-];
-const SETUPS: [(&str, Setup); 2] = [("x86", Setup::X86), ("generic", Setup::Generic)];
-const DISTANCES: [(&str, Distance); 2] = [("node", Distance::Node), ("slit", Distance::Slit)];
-
-fn choose<T: Copy>(slot: &mut T, name: &str, value: &str, choices: &[(&str, T); 2]) {
-    match choices.iter().find(|(choice, _)| *choice == value) {
-        Some((_, chosen)) => *slot = *chosen,
-        None => log!(
-            "options: {name}={value} makes no sense: {} or {}",
-            choices[0].0,
-            choices[1].0
-        ),
-    }
-}
-
-fn number(slot: &mut u64, name: &str, value: &str, rule: Rule) {
-    match size::size(value).filter(|number| (rule.accepts)(*number)) {
-        Some(number) => *slot = number,
-        None => log!(
-            "options: {name}={value} makes no sense: {}; default {slot}",
-            rule.words
-        ),
     }
 }

@@ -42,6 +42,13 @@ pub fn fault_address() -> u64 {
     Cr2::read_raw()
 }
 
+/// The time stamp counter: instructions, where the machine counts them.
+#[expect(unsafe_code, reason = "reads the time stamp counter")]
+pub fn time_stamp() -> u64 {
+    // SAFETY: every CPU of this architecture has RDTSC, and nothing forbids it to the kernel.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
 /// The page table in use.
 pub fn page_table() -> u64 {
     Cr3::read().0.start_address().as_u64()

@@ -2,7 +2,7 @@
 
 use percpu_core::{CpuId, PAGE_SIZE};
 
-use super::{Backing, FIRST_CHUNK, FirstChunk, template};
+use super::{Backing, FIRST_CHUNK, FirstChunk};
 
 /// What an address within a static part is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,15 +13,8 @@ pub struct PerCpuAddress {
     pub canonical: u64,
 }
 
-/// Whether any CPU's static part holds the address (H2).
-#[must_use]
-pub fn is_percpu_address(address: u64) -> bool {
-    percpu_address(address).is_some()
-}
-
 /// Whose static part holds the address (H2). `None` before the first chunk is built, and always where the template is the copy,
 /// as with Linux on one CPU.
-#[must_use]
 pub fn percpu_address(address: u64) -> Option<PerCpuAddress> {
     let chunk = FIRST_CHUNK.get()?;
     if let Backing::Template = chunk.backing {
@@ -36,7 +29,6 @@ pub fn percpu_address(address: u64) -> Option<PerCpuAddress> {
 
 /// Physical address of what an address of the first chunk stands for (H1); `None` for an address in no unit's used
 /// part. With the template as the copy, static variables are in the image and not in the chunk.
-#[must_use]
 pub fn per_cpu_ptr_to_phys(address: u64) -> Option<u64> {
     let chunk = FIRST_CHUNK.get()?;
     let (cpu, offset) = chunk.place(address)?;
@@ -67,9 +59,4 @@ pub(super) fn borders(chunk: &FirstChunk, cpu: CpuId) -> [u64; 6] {
     };
     let end = unit + chunk.frames_of_unit() * PAGE_SIZE;
     [unit - 1, unit, static_end - 1, static_end, end - 1, end]
-}
-
-/// The template itself, which is in no unit.
-pub(super) fn template_start() -> u64 {
-    template::range().start
 }

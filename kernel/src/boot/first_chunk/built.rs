@@ -57,6 +57,23 @@ pub struct Cost {
 }
 
 impl FirstChunk {
+    /// What a builder has made, its units not filled yet.
+    pub fn new(info: AllocInfo, base: u64, max_distance: u64, backing: Backing) -> FirstChunk {
+        FirstChunk {
+            info,
+            base,
+            max_distance,
+            backing,
+            why: Why::Default,
+            cost: Cost::default(),
+        }
+    }
+
+    /// The same, built for this reason.
+    pub fn because(self, why: Why) -> FirstChunk {
+        FirstChunk { why, ..self }
+    }
+
     /// Address of a possible CPU's unit.
     pub fn unit(&self, cpu: CpuId) -> u64 {
         self.base + self.offset(cpu)

@@ -7,8 +7,8 @@ use percpu_core::{
     AllocInfo, CpuId, LOCAL_DISTANCE, MAX_NODES, NodeId, PAGE_SIZE, Sizes, Topology, exceeds_three_quarters,
 };
 
-use super::{Backing, Cost, Errno, FirstChunk, INVALID, NO_MEMORY, Why, tell_if_memoryless, template};
-use crate::boot::options::{Builder, Distance, Options, Setup};
+use super::{Backing, Errno, FirstChunk, INVALID, NO_MEMORY, tell_if_memoryless, template};
+use crate::boot::options::{Distance, Options, Setup};
 use crate::cpu::node::early_cpu_to_node;
 use crate::log;
 use crate::memory::{frame, physical_pointer};
@@ -33,17 +33,8 @@ pub fn build(topology: &Topology, options: &Options) -> Result<FirstChunk, Errno
             return Err(INVALID);
         }
     }
-    Ok(FirstChunk {
-        info,
-        base: physical_pointer(placement.base) as u64,
-        max_distance: placement.max_distance,
-        backing: Backing::Linear,
-        why: match options.percpu_alloc {
-            Builder::Embed => Why::Named,
-            _ => Why::Default,
-        },
-        cost: Cost::default(),
-    })
+    let base = physical_pointer(placement.base) as u64;
+    Ok(FirstChunk::new(info, base, distance, Backing::Linear))
 }
 
 fn shape(topology: &Topology, options: &Options) -> Result<AllocInfo, Errno> {

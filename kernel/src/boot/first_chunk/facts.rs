@@ -2,7 +2,7 @@
 //! than once a reader makes a list. Sizes and distances are numbers, in bytes; addresses are strings in hex,
 //! because many readers of JSON have no integers of 64 bits.
 
-use core::fmt;
+use core::fmt::{self, Display};
 
 use percpu_core::{CpuId, Group, Topology};
 
@@ -18,8 +18,10 @@ impl FirstChunk {
         self.print_sizes(options);
         for (index, group) in self.info.groups().enumerate() {
             let (offset, size) = (group.base_offset(), group.size());
-            let units = Units(group);
-            log!(r#"facts: group {{"index":{index},"base_offset":{offset},"size":{size},"units":{units}}}"#);
+            let units = units(group);
+            log!(
+                r#"facts: group {{"index":{index},"base_offset":{offset},"size":{size},"units":[{units}]}}"#
+            );
         }
         for cpu in self.info.cpus() {
             self.print_cpu(cpu, topology);
@@ -30,9 +32,9 @@ impl FirstChunk {
         for cpu in self.info.cpus() {
             address::borders(self, cpu).into_iter().for_each(print_address);
         }
-        print_address(address::template_start());
-        print_address(0);
-        print_address(u64::MAX);
+        // The template itself is in no unit.
+        let others = [template::range().start, 0, u64::MAX];
+        others.into_iter().for_each(print_address);
         for node in topology.nodes() {
             let frames = accounting::of(node);
             log!(
@@ -110,52 +112,39 @@ pub fn print_online() {
 }
 
 fn print_address(address: u64) {
-    let phys = Address(address::per_cpu_ptr_to_phys(address));
-    let is_percpu = address::is_percpu_address(address);
+    let phys = or_null(address::per_cpu_ptr_to_phys(address).map(hex));
     let found = address::percpu_address(address);
-    let owner = Number(found.map(|found| found.cpu.index() as u64));
-    let canonical = Address(found.map(|found| found.canonical));
+    let is_percpu = found.is_some();
+    let owner = or_null(found.map(|found| found.cpu));
+    let canonical = or_null(found.map(|found| hex(found.canonical)));
     log!(
         r#"facts: address {{"address":"{address:#x}","is_percpu":{is_percpu},"static_of":{owner},"canonical":{canonical},"phys":{phys}}}"#
     );
 }
 
-struct Address(Option<u64>);
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(address) => write!(f, "\"{address:#x}\""),
-            None => write!(f, "null"),
-        }
-    }
+fn hex(address: u64) -> impl Display {
+    fmt::from_fn(move |f| write!(f, "\"{address:#x}\""))
 }
 
-struct Number(Option<u64>);
-
-impl fmt::Display for Number {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(number) => write!(f, "{number}"),
-            None => write!(f, "null"),
-        }
-    }
+fn or_null(value: Option<impl Display>) -> impl Display {
+    fmt::from_fn(move |f| match &value {
+        Some(value) => write!(f, "{value}"),
+        None => write!(f, "null"),
+    })
 }
 
-struct Units<'a>(Group<'a>);
-
-impl fmt::Display for Units<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[")?;
-        for (index, unit) in self.0.cpu_map().enumerate() {
-            let comma = if index > 0 { "," } else { "" };
-            write!(f, "{comma}{}", Number(unit.map(|cpu| cpu.index() as u64)))?;
+fn units(group: Group<'_>) -> impl Display {
+    fmt::from_fn(move |f| {
+        let mut comma = "";
+        for unit in group.cpu_map() {
+            write!(f, "{comma}{}", or_null(unit))?;
+            comma = ",";
         }
-        write!(f, "]")
-    }
+        Ok(())
+    })
 }
 
-impl fmt::Display for Why {
+impl Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Why::Default => write!(f, "nothing else was asked for"),

@@ -7,9 +7,7 @@ use alloc::vec::Vec;
 
 use percpu_core::{AllocInfo, LOCAL_DISTANCE, NodeId, PAGE_SIZE, Sizes, Topology};
 
-use super::{
-    Backing, Cost, Errno, FirstChunk, INVALID, NO_MEMORY, Why, kernel_part, tell_if_memoryless, template,
-};
+use super::{Backing, Errno, FirstChunk, INVALID, NO_MEMORY, kernel_part, tell_if_memoryless, template};
 use crate::boot::options::Options;
 use crate::cpu::node::early_cpu_to_node;
 use crate::log;
@@ -17,7 +15,7 @@ use crate::memory::frame::{self, PhysicalFrame};
 use crate::memory::kernel_map::{self, PER_CPU_AREA, PER_CPU_AREA_SIZE};
 
 /// The chunk, mapped, its units not filled yet. After an error every frame is free again.
-pub fn build(topology: &Topology, options: &Options, why: Why) -> Result<FirstChunk, Errno> {
+pub fn build(topology: &Topology, options: &Options) -> Result<FirstChunk, Errno> {
     let sizes = Sizes {
         static_size: template::static_size(options),
         reserved_size: options.percpu_reserve,
@@ -44,14 +42,7 @@ pub fn build(topology: &Topology, options: &Options, why: Why) -> Result<FirstCh
     }
     let frames = allocate(&info, topology)?;
     kernel_map::map_per_cpu_area(&frames);
-    Ok(FirstChunk {
-        info,
-        base: PER_CPU_AREA,
-        max_distance: bytes,
-        backing: Backing::Pages(frames),
-        why,
-        cost: Cost::default(),
-    })
+    Ok(FirstChunk::new(info, PER_CPU_AREA, bytes, Backing::Pages(frames)))
 }
 
 /// Every unit's pages, unit after unit, or none (P2).

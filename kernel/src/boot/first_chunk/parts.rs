@@ -15,7 +15,6 @@ pub struct Part {
 }
 
 /// The pages for static parts of programs.
-#[must_use]
 pub fn reserved_part() -> Part {
     let info = &chunk().info;
     Part {
@@ -25,7 +24,6 @@ pub fn reserved_part() -> Part {
 }
 
 /// The pages of the dynamic part that programs may have: the kernel keeps those in front of them.
-#[must_use]
 pub fn user_dynamic_part() -> Part {
     let info = &chunk().info;
     let kept = kernel_part(info, options::options());
@@ -37,7 +35,6 @@ pub fn user_dynamic_part() -> Part {
 }
 
 /// The pages of the dynamic part that the kernel keeps.
-#[must_use]
 pub fn kernel_dynamic_part() -> Part {
     let info = &chunk().info;
     Part {

@@ -1,6 +1,6 @@
 //! What the log says of the first chunk: Linux's lines, then where each group and each unit lies.
 
-use core::fmt;
+use core::fmt::{self, Display};
 
 use percpu_core::{CpuId, Group, PAGE_SIZE, Topology};
 
@@ -27,7 +27,7 @@ impl FirstChunk {
             log!(
                 "percpu: group {index} base_offset {:#x} units{}",
                 group.base_offset(),
-                Units(group)
+                units(group)
             );
         }
         for cpu in self.info.cpus() {
@@ -69,13 +69,11 @@ impl FirstChunk {
 }
 
 /// ` 0 1 -`: what each unit of a group is for.
-struct Units<'a>(Group<'a>);
-
-impl fmt::Display for Units<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.cpu_map().try_for_each(|unit| match unit {
+fn units(group: Group<'_>) -> impl Display {
+    fmt::from_fn(move |f| {
+        group.cpu_map().try_for_each(|unit| match unit {
             Some(cpu) => write!(f, " {cpu}"),
             None => write!(f, " -"),
         })
-    }
+    })
 }

@@ -5,11 +5,11 @@
 use percpu_core::{AllocInfo, CpuId, NodeId, PAGE_SIZE};
 
 use super::embed::ABOVE;
-use super::{Backing, Cost, Errno, FirstChunk, INVALID, NO_MEMORY, Why};
-use crate::boot::options::{Builder, Options};
+use super::{Backing, Errno, FirstChunk, INVALID, NO_MEMORY};
+use crate::boot::options::Options;
 use crate::cpu::node::early_cpu_to_node;
 use crate::log;
-use crate::memory::{frame, physical_pointer};
+use crate::memory::frame;
 
 /// The chunk, whose unit needs no template.
 pub fn build(options: &Options) -> Result<FirstChunk, Errno> {
@@ -27,16 +27,6 @@ pub fn build(options: &Options) -> Result<FirstChunk, Errno> {
     let node = early_cpu_to_node(CpuId::BOOT).unwrap_or(NodeId::FIRST);
     let allocate = |above| frame::take_contiguous(node, frames, info.unit_size(), above);
     let memory = allocate(ABOVE).or_else(|_| allocate(0)).map_err(|_| NO_MEMORY)?;
-    let max_distance = info.unit_size();
-    Ok(FirstChunk {
-        info,
-        base: physical_pointer(memory.address()) as u64,
-        max_distance,
-        backing: Backing::Template,
-        why: match options.percpu_alloc {
-            Builder::Up => Why::Named,
-            _ => Why::OneCpu,
-        },
-        cost: Cost::default(),
-    })
+    let (base, size) = (memory.pointer() as u64, info.unit_size());
+    Ok(FirstChunk::new(info, base, size, Backing::Template))
 }
