@@ -61,7 +61,7 @@ fn kernel_main(boot_info: &'static mut BootInfo) -> ! {
     sync::start_checking();
     self_test::end_early(options);
     cpu::initialize();
-    smp::start_others(memory.start_area());
+    smp::start_others(memory.start_page);
     first_chunk::report_online(options);
     servers::start();
     self_test::hang(options);

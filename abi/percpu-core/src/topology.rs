@@ -18,6 +18,7 @@ mod build;
 mod complaint;
 mod distances;
 mod find;
+mod near;
 mod tables;
 
 pub use apic_mode::ApicMode;

@@ -65,7 +65,7 @@ fn count(topology: &Topology) -> [Frames; MAX_NODES] {
     first_chunk::frames().for_each(|frame| add(frame, |frames| &mut frames.units));
     kernel_map::each_table(&mut |frame| add(frame, |frames| &mut frames.tables));
     for piece in heap::pieces() {
-        let frames = (piece.start..piece.end).step_by(PAGE_SIZE as usize);
+        let frames = piece.step_by(PAGE_SIZE as usize);
         frames.for_each(|at| add(PhysicalFrame::from_address(at), |frames| &mut frames.heap));
     }
     frames

@@ -1,12 +1,14 @@
 //! The boot module: an archive with the programs, put into memory by the loader.
 
+use core::ops::Range;
+
 use boot_files::{Archive, ArchiveError};
 use bootloader_api::BootInfo;
 use percpu_core::PAGE_SIZE;
 
 use super::options;
 use crate::log;
-use crate::memory::{PHYSICAL_OFFSET, PhysicalRange, kernel_map, physical_pointer};
+use crate::memory::{PHYSICAL_OFFSET, kernel_map, physical_pointer};
 use crate::sync::Once;
 
 /// The file for doors that bring no command line of their own.
@@ -35,15 +37,13 @@ pub fn keep(info: &BootInfo) {
 }
 
 /// The memory of the module.
-pub fn place() -> PhysicalRange {
-    let module = boot_module();
-    let start = (module.as_ptr() as u64).wrapping_sub(PHYSICAL_OFFSET);
-    match module.is_empty() {
-        true => PhysicalRange::default(),
-        false => PhysicalRange {
-            start,
-            end: start + module.len() as u64,
-        },
+pub fn place() -> Range<u64> {
+    match boot_module() {
+        [] => 0..0,
+        module => {
+            let start = module.as_ptr() as u64 - PHYSICAL_OFFSET;
+            start..start + module.len() as u64
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! base. One that does not report in time is named and left out: it stays possible, and would stop if it came
 //! later.
 //!
-//! A parked CPU waits for INIT in a halt. It begins again in the same trampoline, whose pages nobody else ever has, on the
+//! A parked CPU waits for INIT in a halt. It begins again in the same trampoline, whose page nobody else ever has, on the
 //! same stack.
 
 use core::arch::global_asm;
@@ -14,13 +14,12 @@ use core::mem::offset_of;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use abi::MAX_CPUS;
-use percpu_core::CpuId;
+use percpu_core::{CpuId, PAGE_SIZE};
 
-use super::firmware;
 use super::options::options;
-use super::trampoline::Trampoline;
+use super::{firmware, trampoline};
 use crate::cpu::{self, apic, tables};
-use crate::memory::{self, kernel_map};
+use crate::memory;
 use crate::sync::Once;
 use crate::{debug_exit, log, schedule};
 
@@ -56,8 +55,8 @@ static STARTS: [Start; MAX_CPUS] = [const {
 }; MAX_CPUS];
 /// Address of the APIC's page in the physical map, for the entry code.
 static APIC_PAGE: AtomicU64 = AtomicU64::new(0);
-/// Where others start, if there are any.
-static TRAMPOLINE: Once<Trampoline> = Once::new();
+/// Number of the page in which others start, if there are any.
+static START_PAGE: Once<u8> = Once::new();
 
 unsafe extern "C" {
     fn ap_entry64();
@@ -111,10 +110,10 @@ pub fn begin_to_start(cpu: CpuId) {
 /// Starts a CPU that begins to come, and waits until it is online, or has not reported for as long as one may take. `meanwhile` is done
 /// all the time. Whether it is online.
 pub fn start_again(cpu: CpuId, meanwhile: fn()) -> bool {
-    let Some(trampoline) = TRAMPOLINE.get() else {
+    let Some(page) = START_PAGE.get() else {
         return false;
     };
-    wake(core::iter::once(cpu), trampoline, meanwhile);
+    wake(core::iter::once(cpu), *page, meanwhile);
     let mut silence = 0;
     while !is_online(cpu) && silence < options().cpu_patience {
         apic::wait_milliseconds(1, meanwhile);
@@ -131,23 +130,20 @@ pub fn online_count() -> usize {
     firmware::topology().cpus().filter(|cpu| is_online(*cpu)).count()
 }
 
-/// Starts every present CPU but the boot CPU, which counts as online from here on. `area` is memory below
+/// Starts every present CPU but the boot CPU, which counts as online from here on. `page` is one below
 /// 1 MiB for that, if there is any.
-pub fn start_others(area: Option<u64>) {
+pub fn start_others(page: Option<u64>) {
     let topology = firmware::topology();
     STATES[CpuId::BOOT.index()].store(STARTING, Ordering::Release);
     report(CpuId::BOOT);
     log!("cpu {} online", CpuId::BOOT);
     let others = topology.present_cpus().filter(|cpu| *cpu != CpuId::BOOT);
-    match area {
+    match page {
         _ if others.clone().next().is_none() => {}
-        Some(area) => {
+        Some(page) => {
             others.clone().for_each(prepare);
-            wake(
-                others.clone(),
-                TRAMPOLINE.call_once(|| trampoline(area)),
-                core::hint::spin_loop,
-            );
+            let page = START_PAGE.call_once(|| write_trampoline(page));
+            wake(others.clone(), *page, core::hint::spin_loop);
             let is_told = wait_for(others.clone());
             others.for_each(|cpu| settle(cpu, is_told[cpu.index()]));
         }
@@ -171,12 +167,12 @@ fn prepare(cpu: CpuId) {
 }
 
 /// The waits of the manual, once for all: 10 ms from INIT on, then twice what is more than 200 µs.
-fn wake(cpus: impl Iterator<Item = CpuId> + Clone, trampoline: &Trampoline, meanwhile: fn()) {
+fn wake(cpus: impl Iterator<Item = CpuId> + Clone, page: u8, meanwhile: fn()) {
     cpus.clone().for_each(apic::send_init);
     apic::wait_milliseconds(10, meanwhile);
     for _ in 0..2 {
         let silent = cpus.clone().filter(|cpu| !is_online(*cpu));
-        silent.for_each(|cpu| apic::send_startup(cpu, trampoline.page()));
+        silent.for_each(|cpu| apic::send_startup(cpu, page));
         apic::wait_milliseconds(1, meanwhile);
     }
 }
@@ -229,10 +225,11 @@ fn change(cpu: CpuId, to: u8) -> bool {
         .is_ok()
 }
 
-fn trampoline(area: u64) -> Trampoline {
-    let page = memory::physical_pointer(firmware::local_apic_address());
-    APIC_PAGE.store(page as u64, Ordering::Release);
-    Trampoline::new(area, ap_entry64 as *const () as u64, kernel_map::kernel_root())
+fn write_trampoline(page: u64) -> u8 {
+    let apic = memory::physical_pointer(firmware::local_apic_address());
+    APIC_PAGE.store(apic as u64, Ordering::Release);
+    trampoline::write(page, ap_entry64 as *const () as u64);
+    (page / PAGE_SIZE) as u8
 }
 
 /// First Rust code of every other CPU, whenever it starts, on its own kernel stack and the kernel's page table.
@@ -255,8 +252,7 @@ global_asm!(
     r#"
     .text
     .global ap_entry64
-ap_entry64: /* rax: the kernel's page table */
-    mov cr3, rax
+ap_entry64:
     mov ecx, 0x1b
     rdmsr
     test eax, 0x400

@@ -1,9 +1,8 @@
-//! What other CPUs start with: code that leads from real mode to the kernel, and a page table to do it on.
+//! What other CPUs start with: code that leads from real mode to the kernel.
 //!
 //! A CPU starts at a page below 1 MiB (SDM volume 3, section 8.4.3), with nothing but that page's address in
-//! its code segment; the code is the same wherever it is copied to. It needs a page table below 4 GiB, which
-//! a loader may have put elsewhere: this one lies right behind the code, maps the code's page one to one, for
-//! reading and executing only, and the kernel's half as the kernel's own does.
+//! its code segment; the code is the same wherever it is copied to. The kernel's page table maps the page one to one, for
+//! reading and executing only, and lies below 4 GiB, where CR3 can be loaded from.
 
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -11,18 +10,13 @@ use core::mem::offset_of;
 use percpu_core::PAGE_SIZE;
 
 use crate::cpu;
-use crate::memory::kernel_map;
-use crate::memory::physical_pointer;
-use crate::memory::table::{self, ENTRIES, PRESENT, Table};
+use crate::memory::{kernel_map, physical_pointer};
 
-/// The code's page, and four tables.
-pub const AREA: u64 = 5 * PAGE_SIZE;
 /// Where in the code's page the arguments lie.
 const ARGUMENTS: usize = 0xf00;
 
 /// 16 bits of selector behind 32 bits of offset, as a far jump reads it.
 #[repr(C)]
-#[derive(Default)]
 struct FarPointer {
     offset: u32,
     selector: u32,
@@ -30,11 +24,8 @@ struct FarPointer {
 
 /// What the code needs to know, the same for all CPUs. The boot CPU writes it, through the physical map.
 #[repr(C)]
-#[derive(Default)]
 struct Arguments {
     entry: u64,
-    /// For `rax`.
-    passed: u64,
     page_table: u32,
     /// Bits to set in EFER.
     efer: u32,
@@ -48,7 +39,6 @@ struct Arguments {
 
 const LONG_MODE: u32 = 1 << 8;
 const NO_EXECUTE: u32 = 1 << 11;
-const GDT_LIMIT: u16 = 31;
 
 unsafe extern "C" {
     static ap_trampoline_start: u8;
@@ -58,88 +48,36 @@ unsafe extern "C" {
     static ap_trampoline_end: u8;
 }
 
-/// The code in its place.
-pub struct Trampoline {
-    base: u64,
-}
-
-impl Trampoline {
-    /// Puts code and page table at `base`: [`AREA`] bytes below 1 MiB that nobody else uses. CPUs go on at
-    /// `entry`, with `passed`. No entry of the kernel's half changes afterwards.
-    pub fn new(base: u64, entry: u64, passed: u64) -> Trampoline {
-        assert!(base.is_multiple_of(PAGE_SIZE) && base + AREA <= 1 << 20);
-        let trampoline = Trampoline { base };
-        let start = &raw const ap_trampoline_start;
-        let length = offset(&raw const ap_trampoline_end) as usize;
-        assert!(length <= ARGUMENTS, "the code fits in front of its arguments");
-        let arguments = physical_pointer(base + ARGUMENTS as u64).cast::<Arguments>();
-        // SAFETY: the memory is the caller's, all of it mapped, no CPU runs in it yet, and code and arguments
-        // are that long.
-        unsafe {
-            physical_pointer(base).write_bytes(0, AREA as usize);
-            physical_pointer(base).copy_from_nonoverlapping(start, length);
-            arguments.write_volatile(trampoline.arguments(entry, passed));
-        }
-        trampoline.map();
-        trampoline
+/// Puts the code into a page below 1 MiB that nobody else uses. CPUs go on at `entry`, on the kernel's page table.
+pub fn write(page: u64, entry: u64) {
+    let start = &raw const ap_trampoline_start;
+    let offset = |symbol: *const u8| (symbol as u64 - start as u64) as u32;
+    let length = offset(&raw const ap_trampoline_end) as usize;
+    assert!(length <= ARGUMENTS, "the code fits in front of its arguments");
+    let to = |symbol, selector| FarPointer {
+        offset: page as u32 + offset(symbol),
+        selector,
+    };
+    let no_execute = if cpu::features::detect().nx { NO_EXECUTE } else { 0 };
+    let page_table = u32::try_from(kernel_map::kernel_root());
+    let arguments = Arguments {
+        entry,
+        page_table: page_table.expect("it is made of the first frames, which lie below 4 GiB"),
+        efer: LONG_MODE | no_execute,
+        protected: to(&raw const ap_protected, 8),
+        long: to(&raw const ap_long, 24),
+        _padding: 0,
+        gdt_limit: 31,
+        gdt_base: page as u32 + offset(&raw const ap_gdt),
+    };
+    // SAFETY: the page is the caller's, the physical map has it, no CPU runs in it yet, and code and arguments
+    // are that long.
+    unsafe {
+        physical_pointer(page).write_bytes(0, PAGE_SIZE as usize);
+        physical_pointer(page).copy_from_nonoverlapping(start, length);
+        let place = physical_pointer(page + ARGUMENTS as u64);
+        place.cast::<Arguments>().write_volatile(arguments);
     }
-
-    /// The page to name in a start-up message.
-    pub fn page(&self) -> u8 {
-        (self.base / PAGE_SIZE) as u8
-    }
-
-    fn arguments(&self, entry: u64, passed: u64) -> Arguments {
-        let to = |symbol: *const u8, selector| FarPointer {
-            offset: self.base as u32 + offset(symbol),
-            selector,
-        };
-        let no_execute = if cpu::features::detect().nx { NO_EXECUTE } else { 0 };
-        Arguments {
-            entry,
-            passed,
-            page_table: self.table(4) as u32,
-            efer: LONG_MODE | no_execute,
-            protected: to(&raw const ap_protected, 8),
-            long: to(&raw const ap_long, 24),
-            gdt_limit: GDT_LIMIT,
-            gdt_base: self.base as u32 + offset(&raw const ap_gdt),
-            ..Arguments::default()
-        }
-    }
-
-    /// Address of the table of a level.
-    fn table(&self, level: u32) -> u64 {
-        self.base + u64::from(5 - level) * PAGE_SIZE
-    }
-
-    fn map(&self) {
-        // SAFETY: 1. the pages were zeroed, and are empty tables; the kernel's own table stays.
-        let (tables, kernel) = unsafe {
-            (
-                [4, 3, 2, 1].map(|level| (level, Table::at(self.table(level)))),
-                Table::at(kernel_map::kernel_root()),
-            )
-        };
-        for (level, at) in tables {
-            let next = if level == 1 {
-                self.base
-            } else {
-                self.table(level - 1)
-            };
-            // SAFETY: 1. no CPU uses the tables yet, and what they map is this page.
-            unsafe { at.write(table::index(self.base, level), next | PRESENT) };
-        }
-        for index in ENTRIES / 2..ENTRIES {
-            // SAFETY: 1. as above; the kernel's half is the same for all.
-            unsafe { tables[0].1.write(index, kernel.read(index)) };
-        }
-    }
-}
-
-/// How far into the code.
-fn offset(symbol: *const u8) -> u32 {
-    (symbol as u64 - (&raw const ap_trampoline_start) as u64) as u32
 }
 
 global_asm!(
@@ -188,7 +126,6 @@ ap_protected:
     .code64
 ap_long:
     mov ebx, ebx
-    mov rax, [rbx + {passed}]
     jmp [rbx + {entry}]
     .balign 8
 ap_gdt: /* "Accessed" already: to say so, the CPU would write to a page that it may only read. */
@@ -203,6 +140,5 @@ ap_trampoline_end:
     page_table = const ARGUMENTS + offset_of!(Arguments, page_table),
     efer = const ARGUMENTS + offset_of!(Arguments, efer),
     long = const ARGUMENTS + offset_of!(Arguments, long),
-    passed = const ARGUMENTS + offset_of!(Arguments, passed),
     entry = const ARGUMENTS + offset_of!(Arguments, entry),
 );

@@ -55,7 +55,7 @@ static IDT: Once<[Gate; 256]> = Once::new();
 /// Gives `cpu` its stacks, on its own node, and tells the top of its kernel stack. Before the CPU starts.
 pub fn prepare(cpu: CpuId) -> u64 {
     let bytes = KERNEL_STACK_BYTES + IST_STACKS * IST_STACK_BYTES;
-    let memory = frame::allocate_contiguous(cpu_to_node(cpu), (bytes / PAGE) as usize, PAGE, 0)
+    let memory = frame::take_contiguous(cpu_to_node(cpu), (bytes / PAGE) as usize, PAGE, 0)
         .unwrap_or_else(|_| panic!("no memory for the stacks of cpu {cpu}"));
     let base = memory.pointer() as u64;
     STACKS.on(cpu).store(base, Ordering::Release);

@@ -6,18 +6,17 @@
 
 mod map;
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use arrayvec::ArrayVec;
 use percpu_core::{MAX_NODES, NodeId, PAGE_SIZE, Topology};
 
-use super::{PhysicalRange, physical_pointer};
+use super::{MAPPED_AT_BOOT, physical_pointer};
 use crate::boot::info::Memory;
 use crate::log;
 use crate::sync::{Lock, Once, rank};
 use map::Frames;
-
-/// What the page tables of the boot door map.
-const BOOT_CEILING: u64 = 4 << 30;
 
 /// A frame of 4 KiB, by its address. Holding the number does not mean owning the frame.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -25,20 +24,17 @@ pub struct PhysicalFrame(u64);
 
 impl PhysicalFrame {
     /// The frame at this address, which is a multiple of the page.
-    #[must_use]
     pub fn from_address(address: u64) -> PhysicalFrame {
         assert!(address.is_multiple_of(PAGE_SIZE), "a frame at {address:#x}");
         PhysicalFrame(address)
     }
 
     /// Its physical address.
-    #[must_use]
     pub fn address(self) -> u64 {
         self.0
     }
 
     /// Its first byte in the physical map.
-    #[must_use]
     pub fn pointer(self) -> *mut u8 {
         physical_pointer(self.0)
     }
@@ -85,35 +81,31 @@ impl Pool {
 static FRAMES: Once<Frames> = Once::new();
 static POOLS: [Lock<Pool, { rank::FRAMES }>; MAX_NODES] = [const { Lock::new(Pool::EMPTY) }; MAX_NODES];
 /// No frame at or above this address is handed out: it is not mapped yet.
-static CEILING: AtomicU64 = AtomicU64::new(BOOT_CEILING);
+static CEILING: AtomicU64 = AtomicU64::new(MAPPED_AT_BOOT);
 
 /// Takes over all usable memory. The bitmap lies in the first piece of it that is large enough.
 pub fn initialize(memory: &Memory, topology: &'static Topology) {
-    let end = memory
-        .usable()
-        .map(|range| range.end)
-        .max()
-        .expect("the machine has memory");
+    let ends = memory.usable.iter().map(|range| range.end);
+    let end = ends.max().expect("the machine has memory");
     let words = (end / PAGE_SIZE).div_ceil(64);
     let bytes = (words * 8).next_multiple_of(PAGE_SIZE);
-    let fits = |range: &PhysicalRange| range.end.min(BOOT_CEILING).saturating_sub(range.start) >= bytes;
-    let place = memory
-        .usable()
-        .find(fits)
-        .expect("room for the frame bitmap below 4 GiB")
-        .start;
+    let fits = |range: &&Range<u64>| range.end.min(MAPPED_AT_BOOT).saturating_sub(range.start) >= bytes;
+    let place = memory.usable.iter().find(fits);
+    let place = place.expect("room for the frame bitmap below 4 GiB").start;
     clear(place, bytes);
     // SAFETY: usable memory that nobody owns yet, mapped, page aligned and zeroed; it is never given away.
     let bitmap = unsafe { core::slice::from_raw_parts(physical_pointer(place).cast(), words as usize) };
-    let mut frames = Frames::new(bitmap, topology);
-    for mut range in memory.usable() {
-        if range.start == place {
-            range.start += bytes;
-        }
-        frames.add_by_node(range);
+    let mut frames = Frames {
+        bitmap,
+        spans: ArrayVec::new(),
+        topology,
+    };
+    for range in &memory.usable {
+        let taken = if range.start == place { bytes } else { 0 };
+        frames.add(range.start + taken..range.end);
     }
     let frames = FRAMES.call_once(|| frames);
-    for span in frames.spans() {
+    for span in &frames.spans {
         frames.give(span.first..span.end, Purpose::Any);
     }
     for node in topology.nodes() {
@@ -134,13 +126,8 @@ pub fn lift_ceiling() {
 }
 
 /// A zeroed frame of this node.
-///
-/// # Errors
-/// The node has none.
 pub fn allocate_on(node: NodeId) -> Result<PhysicalFrame, Exhausted> {
-    let frame = take_on(node)?;
-    frame.clear();
-    Ok(frame)
+    take_on(node).inspect(|frame| frame.clear())
 }
 
 fn take_on(node: NodeId) -> Result<PhysicalFrame, Exhausted> {
@@ -149,47 +136,20 @@ fn take_on(node: NodeId) -> Result<PhysicalFrame, Exhausted> {
 }
 
 /// A zeroed frame of this node, or else of the nearest that has one.
-///
-/// # Errors
-/// No node has one.
 pub fn allocate_near(node: NodeId) -> Result<PhysicalFrame, Exhausted> {
-    let frame = take_near(node)?;
-    frame.clear();
-    Ok(frame)
+    take_near(node).inspect(|frame| frame.clear())
 }
 
 /// The same with what its last owner left in it: for an owner that fills it.
-///
-/// # Errors
-/// No node has one.
 pub fn take_near(node: NodeId) -> Result<PhysicalFrame, Exhausted> {
     take_on(node).or_else(|_| {
-        let mut others = frames().nearest_first(node);
-        others
-            .find_map(|other| take_on(other).ok())
-            .ok_or(Exhausted { node: None })
+        let mut nodes = frames().topology.nearest_first(node);
+        let found = nodes.find_map(|other| take_on(other).ok());
+        found.ok_or(Exhausted { node: None })
     })
 }
 
-/// Zeroed frames in one piece, of this node or else of the nearest that has them.
-///
-/// # Errors
-/// No node has them.
-pub fn allocate_contiguous(
-    node: NodeId,
-    count: usize,
-    align_bytes: u64,
-    at_or_above: u64,
-) -> Result<PhysicalFrame, Exhausted> {
-    let frame = take_contiguous(node, count, align_bytes, at_or_above)?;
-    clear(frame.0, count as u64 * PAGE_SIZE);
-    Ok(frame)
-}
-
-/// The same with what their last owners left in them: for an owner that fills them.
-///
-/// # Errors
-/// No node has them.
+/// Frames in one piece, of this node or else of the nearest that has them, with what their last owners left in them.
 pub fn take_contiguous(
     node: NodeId,
     count: usize,
@@ -198,15 +158,12 @@ pub fn take_contiguous(
 ) -> Result<PhysicalFrame, Exhausted> {
     let align = (align_bytes / PAGE_SIZE).max(1);
     let lowest = at_or_above.div_ceil(PAGE_SIZE);
-    let mut nodes = frames().nearest_first(node);
+    let mut nodes = frames().topology.nearest_first(node);
     let found = nodes.find_map(|node| frames().take_many(node, count as u64, align, lowest));
     found.ok_or(Exhausted { node: None })
 }
 
 /// Keeps frames of a node for [`allocate_promised`]. They stay free until then.
-///
-/// # Errors
-/// The node has too few.
 pub fn promise(node: NodeId, count: u64) -> Result<(), Exhausted> {
     let exhausted = Exhausted { node: Some(node) };
     let mut pool = POOLS.get(node.index()).ok_or(exhausted)?.lock();
@@ -232,39 +189,38 @@ pub fn allocate_promised(node: NodeId) -> PhysicalFrame {
 
 /// Takes a frame back, and promises it again.
 pub fn free_promised(frame: PhysicalFrame) {
-    let first = frame.0 / PAGE_SIZE;
-    frames().give(first..first + 1, Purpose::Promised);
+    give_back(frame.0, PAGE_SIZE, Purpose::Promised);
 }
 
 /// Takes a frame back. Its owner calls this, once.
 pub fn free(frame: PhysicalFrame) {
-    let first = frame.0 / PAGE_SIZE;
-    frames().give(first..first + 1, Purpose::Any);
+    give_back(frame.0, PAGE_SIZE, Purpose::Any);
 }
 
 /// Takes whole frames back.
 pub fn free_range(start: u64, bytes: u64) {
+    give_back(start, bytes, Purpose::Any);
+}
+
+fn give_back(start: u64, bytes: u64, purpose: Purpose) {
     assert!(
         (start | bytes).is_multiple_of(PAGE_SIZE),
         "freeing {bytes:#x} bytes at {start:#x}"
     );
-    frames().give(start / PAGE_SIZE..(start + bytes) / PAGE_SIZE, Purpose::Any);
+    frames().give(start / PAGE_SIZE..(start + bytes) / PAGE_SIZE, purpose);
 }
 
 /// Free frames of a node.
-#[must_use]
 pub fn free_count(node: NodeId) -> u64 {
     POOLS.get(node.index()).map_or(0, |pool| pool.lock().free)
 }
 
 /// Frames of a node when the kernel took over.
-#[must_use]
 pub fn count_at_boot(node: NodeId) -> u64 {
     frames().spans_of(node).map(|span| span.end - span.first).sum()
 }
 
 /// Free frames of a node, bit by bit: what [`free_count`] must say. For when nobody else takes any.
-#[must_use]
 pub fn count_free(node: NodeId) -> u64 {
     let free = frames().count_free(node);
     assert!(
@@ -276,13 +232,12 @@ pub fn count_free(node: NodeId) -> u64 {
 }
 
 /// The node of a frame.
-#[must_use]
 pub fn node_of(frame: PhysicalFrame) -> NodeId {
-    frames().node_of(frame.0)
+    let node = frames().topology.node_of_address(frame.0);
+    node.unwrap_or(NodeId::FIRST)
 }
 
 /// Free frames of the machine.
-#[must_use]
 pub fn total_free() -> u64 {
     frames().topology.nodes().map(free_count).sum()
 }

@@ -1,7 +1,8 @@
 //! The kernel's page table: no page both writable and executable, all memory in the physical map.
 //!
 //! Its upper half, entries 256 to 511 of the PML4, is shared by every address space: no entry of the PML4
-//! changes after the first address space was made. What is one to one in low memory stays behind with the boot page table.
+//! changes after the first address space was made. Of what is one to one in low memory only the page in which other CPUs
+//! start is left: the rest stays behind with the boot page table.
 
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -37,7 +38,6 @@ static ROOT: AtomicU64 = AtomicU64::new(0);
 static NO_EXECUTE_BIT: AtomicU64 = AtomicU64::new(0);
 
 /// The kernel page table, for CR3. A CPU that loads it has EFER.NXE set if it has the bit.
-#[must_use]
 pub fn kernel_root() -> u64 {
     ROOT.load(Ordering::Relaxed)
 }
@@ -48,7 +48,6 @@ pub fn no_execute_bit() -> u64 {
 }
 
 /// The kernel image, by link addresses.
-#[must_use]
 pub fn image() -> Range<u64> {
     (&raw const __kernel_start) as u64..(&raw const __kernel_end) as u64
 }
@@ -64,8 +63,12 @@ pub fn initialize(memory: &Memory, devices: impl Fn(u64) -> bool) {
     let root = new_table();
     // SAFETY: 1. the frame is fresh and zero: an empty table.
     let pml4 = unsafe { Table::at(root.address()) };
-    map_physical(pml4, memory.end().max(AT_LEAST), devices);
+    map_physical(pml4, memory.end.max(AT_LEAST), devices);
     map_image(pml4);
+    if let Some(page) = memory.start_page {
+        // SAFETY: 1. nobody's memory; other CPUs' first instructions will lie there.
+        unsafe { last_table(pml4, page).write(table::index(page, 1), page | PRESENT) };
+    }
     ROOT.store(root.address(), Ordering::Relaxed);
     cpu::load_page_table(root.address());
     // Whatever is free is mapped from here on.
@@ -88,7 +91,7 @@ pub fn map_per_cpu_area(frames: &[PhysicalFrame]) {
     let pml4 = unsafe { Table::at(kernel_root()) };
     let addresses = (PER_CPU_AREA..).step_by(PAGE_SIZE as usize);
     for (address, frame) in addresses.zip(frames) {
-        let last = down(down(down(pml4, address, 4), address, 3), address, 2);
+        let last = last_table(pml4, address);
         let entry = frame.address() | PRESENT | WRITABLE | no_execute_bit();
         // SAFETY: 1. nothing was mapped there before, so no CPU remembers anything of it either.
         unsafe { last.write(table::index(address, 1), entry) };
@@ -136,7 +139,7 @@ fn map_image(pml4: Table) {
             _ => PRESENT | WRITABLE | no_execute_bit(),
         };
         let physical = physical_of(address);
-        let last = down(down(down(pml4, address, 4), address, 3), address, 2);
+        let last = last_table(pml4, address);
         // SAFETY: 1. the table is not in use yet; the image stays where it is, with the access it was
         // compiled for.
         unsafe { last.write(table::index(address, 1), physical | flags) };
@@ -158,6 +161,11 @@ pub fn physical_of(address: u64) -> u64 {
         }
     }
     at.read(table::index(address, 1)) & table::ADDRESS
+}
+
+/// The table that maps 2 MiB around an address in pages of 4 KiB, made if need be.
+fn last_table(pml4: Table, address: u64) -> Table {
+    down(down(down(pml4, address, 4), address, 3), address, 2)
 }
 
 fn down(at: Table, address: u64, level: u32) -> Table {

@@ -24,16 +24,6 @@ pub const PHYSICAL_OFFSET: u64 = 0xffff_8000_0000_0000;
 pub const MAPPED_AT_BOOT: u64 = 4 << 30;
 
 /// The address of physical memory in the physical map. Whether anything is there, the caller knows.
-#[must_use]
 pub fn physical_pointer(physical: u64) -> *mut u8 {
     PHYSICAL_OFFSET.wrapping_add(physical) as *mut u8
-}
-
-/// A range of physical memory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct PhysicalRange {
-    /// Address of the first byte.
-    pub start: u64,
-    /// Address behind the last byte.
-    pub end: u64,
 }

@@ -1,20 +1,19 @@
 //! Which frames are free: the bitmap, and where each node's part of it lies.
 
-use core::array;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use percpu_core::{MAX_NODES, NodeId, PAGE_SIZE, Topology};
+use arrayvec::ArrayVec;
+use percpu_core::{NodeId, PAGE_SIZE, Topology};
 
 use super::{CEILING, POOLS, PhysicalFrame, Pool, Purpose};
 use crate::cpu;
 use crate::log;
-use crate::memory::PhysicalRange;
 
 const MAX_SPANS: usize = 192;
 
 /// Free memory of one node at boot, in frame numbers.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct Span {
     pub node: NodeId,
     pub first: u64,
@@ -23,9 +22,8 @@ pub struct Span {
 
 /// What never changes after boot.
 pub struct Frames {
-    bitmap: &'static [AtomicU64],
-    spans: [Span; MAX_SPANS],
-    span_count: usize,
+    pub bitmap: &'static [AtomicU64],
+    pub spans: ArrayVec<Span, MAX_SPANS>,
     pub topology: &'static Topology,
 }
 
@@ -49,72 +47,26 @@ enum Tried {
 }
 
 impl Frames {
-    /// No frame yet, and a bitmap for all.
-    pub fn new(bitmap: &'static [AtomicU64], topology: &'static Topology) -> Frames {
-        Frames {
-            bitmap,
-            spans: [Span::default(); MAX_SPANS],
-            span_count: 0,
-            topology,
-        }
-    }
-
-    /// Splits a usable range at the borders of nodes. What no node claims is node 0's.
-    pub fn add_by_node(&mut self, range: PhysicalRange) {
-        let mut start = range.start;
-        while start < range.end {
-            let borders = self
-                .topology
-                .memory_ranges()
-                .iter()
-                .flat_map(|range| [range.base, range.end()]);
-            let borders = borders.map(|border| border.next_multiple_of(PAGE_SIZE));
-            let end = borders.filter(|border| *border > start).fold(range.end, u64::min);
-            self.add(Span {
-                node: self.node_of(start),
-                first: start / PAGE_SIZE,
-                end: end / PAGE_SIZE,
-            });
-            start = end;
-        }
-    }
-
-    fn add(&mut self, span: Span) {
-        match self.spans.get_mut(self.span_count) {
-            Some(slot) => {
-                *slot = span;
-                self.span_count += 1;
+    /// Adds a usable range.
+    pub fn add(&mut self, range: Range<u64>) {
+        for (piece, node) in self.topology.split_by_node(range) {
+            let (first, end) = (piece.start / PAGE_SIZE, piece.end / PAGE_SIZE);
+            let span = Span { node, first, end };
+            if self.spans.try_push(span).is_err() {
+                log!(
+                    "frames: no room to remember {:#x} frames, they stay unused",
+                    end - first
+                );
             }
-            None => log!(
-                "frames: no room to remember {:#x} frames, they stay unused",
-                span.end - span.first
-            ),
         }
-    }
-
-    pub fn node_of(&self, address: u64) -> NodeId {
-        self.topology.node_of_address(address).unwrap_or(NodeId::FIRST)
-    }
-
-    pub fn spans(&self) -> &[Span] {
-        &self.spans[..self.span_count]
     }
 
     pub fn spans_of(&self, node: NodeId) -> impl Iterator<Item = Span> + Clone + '_ {
-        self.spans().iter().copied().filter(move |span| span.node == node)
+        self.spans.iter().copied().filter(move |span| span.node == node)
     }
 
     fn word(&self, frame: u64) -> &AtomicU64 {
         &self.bitmap[frame as usize / 64]
-    }
-
-    /// All nodes, `node` first, then by distance from it.
-    pub fn nearest_first(&self, node: NodeId) -> impl Iterator<Item = NodeId> + use<> {
-        let count = self.topology.node_count();
-        let mut nodes: [NodeId; MAX_NODES] = array::from_fn(|index| NodeId::new(index as u16));
-        nodes[..count]
-            .sort_unstable_by_key(|other| (*other != node, self.topology.distance(node, *other), *other));
-        nodes.into_iter().take(count)
     }
 
     pub fn take_one(&self, node: NodeId, purpose: Purpose) -> Option<PhysicalFrame> {
@@ -233,10 +185,8 @@ impl Frames {
     }
 
     fn span_of(&self, frame: u64) -> Span {
-        let span = self
-            .spans()
-            .iter()
-            .find(|span| (span.first..span.end).contains(&frame));
+        let mut spans = self.spans.iter();
+        let span = spans.find(|span| (span.first..span.end).contains(&frame));
         *span.unwrap_or_else(|| panic!("frame {:#x} was never handed out", frame * PAGE_SIZE))
     }
 }

@@ -4,9 +4,9 @@
 //! kernel keeps little for itself. Kernel objects that belong to a node's CPUs take frames there instead.
 
 use core::alloc::{GlobalAlloc, Layout};
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use arrayvec::ArrayVec;
 use percpu_core::{CpuId, NodeId, PAGE_SIZE};
 use talc::base::Talc;
 use talc::base::binning::Binning;
@@ -16,7 +16,7 @@ use talc::{DefaultBinning, TalcLock, min_first_heap_size};
 use super::IS_CHARGED;
 use crate::cpu::breath;
 use crate::cpu::node::early_cpu_to_node;
-use crate::memory::{PhysicalRange, frame, physical_pointer};
+use crate::memory::{frame, physical_pointer};
 use crate::sync::{Held, RawLock, rank};
 
 const PIECE: usize = 2 << 20;
@@ -36,15 +36,11 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 static IN_USE: AtomicU64 = AtomicU64::new(0);
 
 /// The pieces that the heap has taken, for those who count frames.
-pub fn pieces() -> ArrayVec<PhysicalRange, MOST_PIECES> {
-    let range = |[start, end]: &[AtomicU64; 2]| PhysicalRange {
-        start: start.load(Ordering::Relaxed),
-        end: end.load(Ordering::Relaxed),
-    };
-    PIECES[..COUNT.load(Ordering::Acquire)]
+pub fn pieces() -> impl Iterator<Item = Range<u64>> {
+    let known = &PIECES[..COUNT.load(Ordering::Acquire)];
+    known
         .iter()
-        .map(range)
-        .collect()
+        .map(|[start, end]| start.load(Ordering::Relaxed)..end.load(Ordering::Relaxed))
 }
 
 /// Bytes that the kernel has allocated for itself.
@@ -55,10 +51,7 @@ pub fn bytes_in_use() -> u64 {
 /// Whether a block lies in one of the pieces.
 pub fn has(block: *mut u8) -> bool {
     let physical = (block as u64).wrapping_sub(physical_pointer(0) as u64);
-    let is_in = |[start, end]: &[AtomicU64; 2]| {
-        (start.load(Ordering::Relaxed)..end.load(Ordering::Relaxed)).contains(&physical)
-    };
-    PIECES[..COUNT.load(Ordering::Acquire)].iter().any(is_in)
+    pieces().any(|piece| piece.contains(&physical))
 }
 
 /// Null without memory.
