@@ -1,16 +1,16 @@
 //! A thread broke the contract: its fault is told to its fault endpoint; without one, the report and the end of its process.
 
-use core::fmt;
+use core::{fmt, iter};
 
 use abi::syscall::End;
 use abi::window::WINDOW_BASE;
+use arrayvec::ArrayVec;
 
 use crate::cpu::frame::Frame;
 use crate::cpu::{self, this_cpu};
 use crate::ipc::faults;
-use crate::log;
 use crate::object::{Parked, Process, Running};
-use crate::schedule;
+use crate::{log, panic, schedule};
 
 /// Most return addresses in a report.
 const MAX_DEPTH: usize = 8;
@@ -57,21 +57,21 @@ pub fn end_doomed(mut thread: Parked) {
 
 fn finish(current: &mut Parked, address: u64) {
     let frame = current.context().frame;
-    let fault = Fault {
-        frame: &frame,
-        address,
-    };
+    let fault = described(&frame, address);
     let (process, number) = (current.process(), current.thread().number);
     log!(
         "fault: process {} thread {number} cpu {}: {fault}",
         process.name,
         this_cpu()
     );
-    log!(
-        "fault: return addresses {}{}",
-        process.name,
-        Backtrace::of(process, &frame)
-    );
+    // Before a line is begun: reading them takes locks.
+    let addresses = backtrace(process, &frame);
+    let addresses = fmt::from_fn(|f| {
+        addresses
+            .iter()
+            .try_for_each(|address| write!(f, " {address:#x}"))
+    });
+    log!("fault: return addresses {}{addresses}", process.name);
     let address = if frame.vector == PAGE_FAULT { address } else { 0 };
     process.end(End::Faulted {
         vector: frame.vector,
@@ -80,36 +80,31 @@ fn finish(current: &mut Parked, address: u64) {
     });
 }
 
-struct Fault<'a> {
-    frame: &'a Frame,
-    address: u64,
-}
-
-impl fmt::Display for Fault<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Frame {
-            vector, error, rip, ..
-        } = *self.frame;
+/// What happened, in words.
+fn described(frame: &Frame, address: u64) -> impl fmt::Display {
+    let Frame {
+        vector, error, rip, ..
+    } = *frame;
+    fmt::from_fn(move |f| {
         if vector == PAGE_FAULT {
-            let (bit, at) = (|bit: u64| error >> bit & 1 == 1, self.address);
+            let bit = |bit: u64| error >> bit & 1 == 1;
             let what = match (bit(1), bit(4)) {
                 (true, _) => "writing",
                 (_, true) => "executing",
                 _ => "reading",
             };
             let why = if bit(0) { "not permitted" } else { "not mapped" };
-            return write!(f, "page fault {what} {at:#x} at {rip:#x} ({why})");
+            return write!(f, "page fault {what} {address:#x} at {rip:#x} ({why})");
         }
         match name(vector) {
             Some(name) => write!(f, "{name} at {rip:#x}")?,
             None => write!(f, "exception {vector} at {rip:#x}")?,
         }
-        if error != 0 {
-            write!(f, " (error {error:#x})")
-        } else {
-            Ok(())
+        match error {
+            0 => Ok(()),
+            _ => write!(f, " (error {error:#x})"),
         }
-    }
+    })
 }
 
 /// SDM volume 3, table 6-1.
@@ -133,51 +128,13 @@ fn name(vector: u64) -> Option<&'static str> {
 }
 
 /// The instruction, and the return addresses that the chain of frame pointers leads to.
-struct Backtrace {
-    addresses: [u64; MAX_DEPTH],
-    depth: usize,
-}
-
-impl Backtrace {
-    fn of(process: &Process, frame: &Frame) -> Backtrace {
-        let mut trace = Backtrace {
-            addresses: [frame.rip; MAX_DEPTH],
-            depth: 1,
-        };
-        let Some(space) = process.space() else {
-            return trace;
-        };
-        let mut rbp = frame.rbp;
-        while trace.depth < MAX_DEPTH {
-            let mut pair = [0; 16];
-            if space.copy_in(rbp, &mut pair).is_err() {
-                break;
-            }
-            let word = |at: usize| {
-                pair[at..at + 8]
-                    .iter()
-                    .rev()
-                    .fold(0, |word, byte| word << 8 | u64::from(*byte))
-            };
-            let (next, address) = (word(0), word(8));
-            if address == 0 {
-                break;
-            }
-            trace.addresses[trace.depth] = address;
-            trace.depth += 1;
-            if next <= rbp {
-                break;
-            }
-            rbp = next;
-        }
-        trace
-    }
-}
-
-impl fmt::Display for Backtrace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.addresses[..self.depth]
-            .iter()
-            .try_for_each(|address| write!(f, " {address:#x}"))
-    }
+fn backtrace(process: &Process, frame: &Frame) -> ArrayVec<u64, MAX_DEPTH> {
+    let space = process.space();
+    let pair = |rbp| {
+        let mut pair = [[0; 8]; 2];
+        space.as_ref()?.copy_in(rbp, pair.as_flattened_mut()).ok()?;
+        Some(pair.map(u64::from_le_bytes))
+    };
+    let callers = panic::return_addresses(frame.rbp, pair);
+    iter::once(frame.rip).chain(callers).take(MAX_DEPTH).collect()
 }

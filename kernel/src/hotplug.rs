@@ -74,7 +74,6 @@ pub fn bring_back(cpu: CpuId) -> Result<(), Refusal> {
     apic::arm_timer();
     if is_online {
         window::tell_cpus();
-        log!("cpu {cpu} online");
         schedule::release(cpu);
         let others = firmware::topology().cpus().filter(|other| *other != cpu);
         for other in others.filter(|other| smp::is_running(*other)) {

@@ -51,7 +51,7 @@ fn kernel_main(boot_info: &'static mut BootInfo) -> ! {
     let topology = firmware::read(boot_info);
     frame::initialize(&memory, topology);
     // Before anything large: only now is memory above 4 GiB within reach.
-    kernel_map::initialize(&memory, firmware::has_device);
+    kernel_map::initialize(&memory, firmware::devices());
     first_chunk::build(topology, options);
     cpu::node::hand_over(topology);
     first_chunk::check_no_write_was_lost();

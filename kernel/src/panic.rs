@@ -7,10 +7,13 @@ use core::arch::asm;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use arrayvec::ArrayVec;
+
 use crate::boot::first_chunk;
 use crate::console::print_last_words;
 use crate::cpu::frame::Frame;
 use crate::debug_exit::{self, Verdict};
+use crate::memory::PHYSICAL_OFFSET;
 
 static PANICKED: AtomicBool = AtomicBool::new(false);
 const MAX_DEPTH: usize = 24;
@@ -111,27 +114,43 @@ pub fn print_stack() {
     print_return_addresses("warning", frame_pointer());
 }
 
-fn print_return_addresses(what: &str, mut rbp: u64) {
+fn print_return_addresses(what: &str, rbp: u64) {
     print_last_words(format_args!("{what}: return addresses"));
-    let mut addresses = [0; MAX_DEPTH];
-    let mut depth = 0;
-    while depth < MAX_DEPTH && rbp >= crate::memory::PHYSICAL_OFFSET && rbp.is_multiple_of(8) {
-        // SAFETY: frame pointers are on (compiler flag), so rbp points to a saved pair in a kernel stack; a
-        // wrong one faults, and the fault's panic stops at PANICKED.
-        let [next, address] = unsafe { *(rbp as *const [u64; 2]) };
-        if address < crate::memory::PHYSICAL_OFFSET || next <= rbp && next != 0 {
-            break;
-        }
+    let mut addresses = ArrayVec::<u64, MAX_DEPTH>::new();
+    for address in return_addresses(rbp, saved_pair).take(MAX_DEPTH) {
         print_last_words(format_args!(" {address:#x}"));
-        addresses[depth] = address;
-        depth += 1;
-        rbp = next;
+        addresses.push(address);
     }
     print_last_words(format_args!(
         "\nsymbolise: addr2line -fpiCe target/bare/x86_64-unknown-none/release/kernel"
     ));
-    addresses[..depth]
-        .iter()
-        .for_each(|address| print_last_words(format_args!(" {address:#x}")));
+    for address in addresses {
+        print_last_words(format_args!(" {address:#x}"));
+    }
     print_last_words(format_args!("\n"));
+}
+
+/// The addresses that a chain of frame pointers leads to, from the innermost on. `pair` reads what lies at a frame
+/// pointer: the next one, and an address.
+pub fn return_addresses(rbp: u64, pair: impl Fn(u64) -> Option<[u64; 2]>) -> impl Iterator<Item = u64> {
+    let mut at = Some(rbp);
+    core::iter::from_fn(move || {
+        let rbp = at?;
+        let [next, address] = pair(rbp)?;
+        // Callers' frames lie above.
+        at = (next > rbp).then_some(next);
+        (address != 0).then_some(address)
+    })
+}
+
+/// The pair at a frame pointer of the kernel's.
+fn saved_pair(rbp: u64) -> Option<[u64; 2]> {
+    let is_kernels = |address: u64| address >= PHYSICAL_OFFSET;
+    if !is_kernels(rbp) || !rbp.is_multiple_of(8) {
+        return None;
+    }
+    // SAFETY: frame pointers are on (compiler flag), so rbp points to a saved pair in a kernel stack; a
+    // wrong one faults, and the fault's panic stops at PANICKED.
+    let [next, address] = unsafe { *(rbp as *const [u64; 2]) };
+    is_kernels(address).then_some([next, address])
 }

@@ -47,43 +47,25 @@ fn act(mut caller: Running) {
         Some(Call::ThreadExit) => thread::exit(caller, &words),
         Some(Call::ThreadYield) => schedule::yield_now(caller),
         Some(Call::CpuOffline) => cpus::offline(caller, &words),
-        Some(Call::CapabilityAccept) => {
-            let answer = capability::accept(&mut caller, &words);
-            schedule::finish(caller, answer);
-        }
-        Some(Call::CapabilityReceived) => {
-            let answer = capability::received(&mut caller);
-            schedule::finish(caller, answer);
-        }
-        Some(Call::ThreadAffinity) => {
-            let answer = thread::affinity(&caller, &words);
-            schedule::finish(caller, answer);
-        }
-        Some(Call::MessagePage) => {
-            let answer = ipc::pages::set(&mut caller, &words);
-            schedule::finish(caller, answer);
-        }
-        Some(Call::ThreadPriority) => {
-            let answer = thread::priority(&mut caller, &words);
-            schedule::finish(caller, answer);
-        }
-        Some(Call::ThreadFaults) => {
-            let answer = thread::faults(&caller, &words);
-            schedule::finish(caller, answer);
-        }
-        Some(Call::FaultRegisters) => {
-            let answer = ipc::faults::registers(&mut caller, &words);
-            schedule::finish(caller, answer);
-        }
-        Some(Call::FaultSetRegisters) => {
-            let answer = ipc::faults::set_registers(&mut caller, &words);
-            schedule::finish(caller, answer);
-        }
+        Some(Call::CapabilityAccept) => finish(caller, |caller| capability::accept(caller, &words)),
+        Some(Call::CapabilityReceived) => finish(caller, capability::received),
+        Some(Call::ThreadAffinity) => finish(caller, |caller| thread::affinity(caller, &words)),
+        Some(Call::MessagePage) => finish(caller, |caller| ipc::pages::set(caller, &words)),
+        Some(Call::ThreadPriority) => finish(caller, |caller| thread::priority(caller, &words)),
+        Some(Call::ThreadFaults) => finish(caller, |caller| thread::faults(caller, &words)),
+        Some(Call::FaultRegisters) => finish(caller, |caller| ipc::faults::registers(caller, &words)),
+        Some(Call::FaultSetRegisters) => finish(caller, |caller| ipc::faults::set_registers(caller, &words)),
         Some(call) => {
             let answer = answer(call, caller.process(), &words);
             schedule::finish(caller, answer);
         }
     }
+}
+
+/// For calls that answer at once, but about the thread itself.
+fn finish(mut caller: Running, act: impl FnOnce(&mut Running) -> Answer) {
+    let answer = act(&mut caller);
+    schedule::finish(caller, answer);
 }
 
 /// The calls that answer at once.

@@ -14,12 +14,14 @@ mod build;
 mod error;
 mod place;
 mod report;
+mod setup;
 mod spare;
 
 pub use build::Sizes;
 pub use error::ShapeError;
 pub use place::{GroupSpan, PlaceError, Placement, exceeds_three_quarters, max_distance};
 pub use report::{EmbedReport, Layout, PageReport};
+pub use setup::SetupFacts;
 pub use spare::SpareRange;
 
 /// Distance within a node (T2). Only this value, both ways, counts as local (B5).

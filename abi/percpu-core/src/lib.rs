@@ -13,7 +13,7 @@ mod topology;
 
 pub use alloc_info::{
     AllocInfo, DYNAMIC_EARLY_SIZE, EmbedReport, Group, GroupSpan, LOCAL_DISTANCE, Layout, MIN_UNIT_SIZE,
-    PageReport, PlaceError, Placement, REMOTE_DISTANCE, ShapeError, Sizes, SpareRange,
+    PageReport, PlaceError, Placement, REMOTE_DISTANCE, SetupFacts, ShapeError, Sizes, SpareRange,
     exceeds_three_quarters, max_distance,
 };
 pub use allocator::{

@@ -13,13 +13,11 @@ use percpu_core::{FirmwareTables, Line, Madt, Topology};
 use super::options::{Builder, options};
 use crate::cpu::{apic, node};
 use crate::log;
-use crate::memory::kernel_map::LARGE_PAGE;
 use crate::memory::{MAPPED_AT_BOOT, physical_pointer};
 use crate::sync::Once;
 
 static TOPOLOGY: Once<Topology> = Once::new();
-static HAS_8259: Once<bool> = Once::new();
-static MADT: Once<Option<Madt<'static>>> = Once::new();
+static TABLES: Once<FirmwareTables<'static>> = Once::new();
 
 /// Reads CPUs, nodes and distances. Whatever firmware says, the result is usable.
 pub fn read(info: &BootInfo) -> &'static Topology {
@@ -31,14 +29,8 @@ pub fn read(info: &BootInfo) -> &'static Topology {
             FirmwareTables::find(rsdp, memory, |complaint| log!("firmware: {complaint}"))
         });
     let (mode, boot_cpu) = apic::choose();
-    check_local_apic(&tables);
-    MADT.call_once(|| tables.madt.and_then(|bytes| Madt::new(bytes).ok()));
-    HAS_8259.call_once(|| {
-        tables
-            .madt
-            .and_then(fields)
-            .is_none_or(acpi::sdt::madt::Madt::supports_8259)
-    });
+    let tables = *TABLES.call_once(|| tables);
+    check_local_apic();
     let topology = TOPOLOGY.call_once(|| {
         let mut topology = Topology::empty();
         topology.read(boot_cpu, mode, &tables, |complaint| log!("firmware: {complaint}"));
@@ -66,30 +58,24 @@ pub fn local_apic_address() -> u64 {
     apic::access().page()
 }
 
-/// Whether an APIC has its registers in this page of 2 MiB.
-pub fn has_device(large_page: u64) -> bool {
-    let is_there = |address: u64| address / LARGE_PAGE == large_page;
+/// Where the APICs have their registers.
+pub fn devices() -> impl Iterator<Item = u64> {
     let others = madt().into_iter().flat_map(|madt| madt.io_apics()).flatten();
-    is_there(local_apic_address()) || { others }.any(|entry| is_there(entry.address))
+    others.map(|entry| entry.address).chain([local_apic_address()])
 }
 
 /// The CPU knows where its APIC is; a MADT that says something else is worth a word.
-fn check_local_apic(tables: &FirmwareTables<'_>) {
-    let told = tables.madt.and_then(|bytes| Madt::new(bytes).ok());
-    match told.map(|madt| madt.local_apic_address()) {
-        Some(Ok(address)) if address != local_apic_address() => {
-            log!(
-                "firmware: MADT: local APIC at {address:#x}, CPU: at {:#x}",
-                local_apic_address()
-            )
-        }
-        _ => {}
+fn check_local_apic() {
+    let told = madt().and_then(|madt| madt.local_apic_address().ok());
+    let is = local_apic_address();
+    if let Some(told) = told.filter(|told| *told != is) {
+        log!("firmware: MADT: local APIC at {told:#x}, CPU: at {is:#x}");
     }
 }
 
 /// The table of CPUs and interrupts, if there is a sound one.
 pub fn madt() -> Option<Madt<'static>> {
-    *MADT.get()?
+    Madt::new(TABLES.get()?.madt?).ok()
 }
 
 /// The line of an interrupt.
@@ -99,7 +85,8 @@ pub fn line_of(interrupt: u32) -> Option<Line> {
 
 /// Whether there are 8259s that have to be silenced; so if firmware says nothing.
 pub fn has_8259() -> bool {
-    HAS_8259.get().copied().unwrap_or(true)
+    let fields = TABLES.get().and_then(|tables| fields(tables.madt?));
+    fields.is_none_or(acpi::sdt::madt::Madt::supports_8259)
 }
 
 /// The fields in front of a MADT's entries, if it is one.

@@ -1,8 +1,8 @@
 //! The PVH door: from QEMU's `-kernel` into `kernel_main`, with the same `BootInfo` as from UEFI.
 //!
 //! The loader enters in 32-bit protected mode without paging, `ebx` pointing to the start_info structure
-//! (Xen's x86/HVM direct boot ABI). The code here builds page tables that map the first 4 GiB three times
-//! (at 0, at the physical-memory offset, and at the kernel's base), enters long mode, and then tells in
+//! (Xen's x86/HVM direct boot ABI). The page tables here map the first 4 GiB three times (at 0, at the physical-memory
+//! offset, and at the kernel's base). The code enters long mode on them, and then tells in
 //! bootloader_api's words what start_info says. Its memory map does not exclude the kernel, the module nor
 //! start_info itself: that happens in [`crate::boot::info`].
 
@@ -39,35 +39,7 @@ pvh_start:
     cld
     mov esp, offset boot_stack_top - 0xffffffff80000000
     mov edi, ebx
-    /* PD entries: 4 GiB in pages of 2 MiB, present and writable. */
-    mov ecx, 0
-2:  mov eax, ecx
-    shl eax, 21
-    or eax, 0x83
-    mov ebx, offset boot_pd - 0xffffffff80000000
-    mov [ebx + ecx * 8], eax
-    inc ecx
-    cmp ecx, 2048
-    jne 2b
-    /* PDPT for low memory: four PDs; for the kernel: PD 0 at entry 510. */
-    mov eax, offset boot_pd - 0xffffffff80000000 + 3
-    mov ebx, offset boot_pdpt - 0xffffffff80000000
-    mov [ebx], eax
-    add eax, 0x1000
-    mov [ebx + 8], eax
-    add eax, 0x1000
-    mov [ebx + 16], eax
-    add eax, 0x1000
-    mov [ebx + 24], eax
-    mov eax, offset boot_pd - 0xffffffff80000000 + 3
-    mov [ebx + 0x1000 + 510 * 8], eax
-    /* PML4: at 0, at the physical-memory offset (entry 256) and for the kernel (entry 511). */
     mov ebx, offset boot_pml4 - 0xffffffff80000000
-    mov eax, offset boot_pdpt - 0xffffffff80000000 + 3
-    mov [ebx], eax
-    mov [ebx + 256 * 8], eax
-    add eax, 0x1000
-    mov [ebx + 511 * 8], eax
     mov cr3, ebx
     /* PAE; long mode and no-execute as far as this CPU has them; paging and write protection. */
     mov eax, 0x20
@@ -110,11 +82,29 @@ boot_gdtr:
     .long boot_gdt - 0xffffffff80000000
     .long 0
 
-    .section .bss.boot, "aw", @nobits
+    .section .data.boot, "aw"
     .balign 4096
-boot_pml4: .skip 4096
-boot_pdpt: .skip 8192
-boot_pd:   .skip 16384
+boot_pml4: /* at 0, at the physical-memory offset, and for the kernel */
+    .quad boot_pdpt - 0xffffffff80000000 + 3
+    .fill 255, 8, 0
+    .quad boot_pdpt - 0xffffffff80000000 + 3
+    .fill 254, 8, 0
+    .quad boot_kernel_pdpt - 0xffffffff80000000 + 3
+boot_pdpt: /* 4 GiB */
+    .set boot_table, boot_pd - 0xffffffff80000000 + 3
+    .quad boot_table, boot_table + 0x1000, boot_table + 0x2000, boot_table + 0x3000
+    .fill 508, 8, 0
+boot_kernel_pdpt:
+    .fill 510, 8, 0
+    .quad boot_table, 0
+boot_pd: /* in pages of 2 MiB, present and writable */
+    .set boot_page, 0x83
+    .rept 2048
+    .quad boot_page
+    .set boot_page, boot_page + 0x200000
+    .endr
+
+    .section .bss.boot, "aw", @nobits
     .balign 16
 boot_stack: .skip 131072
     .global boot_stack_top

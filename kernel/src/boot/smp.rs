@@ -110,18 +110,7 @@ pub fn begin_to_start(cpu: CpuId) {
 /// Starts a CPU that begins to come, and waits until it is online, or has not reported for as long as one may take. `meanwhile` is done
 /// all the time. Whether it is online.
 pub fn start_again(cpu: CpuId, meanwhile: fn()) -> bool {
-    let Some(page) = START_PAGE.get() else {
-        return false;
-    };
-    wake(core::iter::once(cpu), *page, meanwhile);
-    let mut silence = 0;
-    while !is_online(cpu) && silence < options().cpu_patience {
-        apic::wait_milliseconds(1, meanwhile);
-        silence += 1;
-    }
-    if change(cpu, LEFT_OUT) {
-        apic::send_init(cpu);
-    }
+    start(core::iter::once(cpu), meanwhile);
     is_online(cpu)
 }
 
@@ -142,10 +131,8 @@ pub fn start_others(page: Option<u64>) {
         _ if others.clone().next().is_none() => {}
         Some(page) => {
             others.clone().for_each(prepare);
-            let page = START_PAGE.call_once(|| write_trampoline(page));
-            wake(others.clone(), *page, core::hint::spin_loop);
-            let is_told = wait_for(others.clone());
-            others.for_each(|cpu| settle(cpu, is_told[cpu.index()]));
+            START_PAGE.call_once(|| write_trampoline(page));
+            start(others, core::hint::spin_loop);
         }
         None => log!("cpus: no memory between 64 KiB and 640 KiB to start other CPUs in"),
     }
@@ -166,6 +153,15 @@ fn prepare(cpu: CpuId) {
     STATES[cpu.index()].store(STARTING, Ordering::Release);
 }
 
+/// Wakes CPUs, and names each as online or left out.
+fn start(cpus: impl Iterator<Item = CpuId> + Clone, meanwhile: fn()) {
+    if let Some(page) = START_PAGE.get() {
+        wake(cpus.clone(), *page, meanwhile);
+        let is_told = wait_for(cpus.clone(), meanwhile);
+        cpus.for_each(|cpu| settle(cpu, is_told[cpu.index()]));
+    }
+}
+
 /// The waits of the manual, once for all: 10 ms from INIT on, then twice what is more than 200 µs.
 fn wake(cpus: impl Iterator<Item = CpuId> + Clone, page: u8, meanwhile: fn()) {
     cpus.clone().for_each(apic::send_init);
@@ -181,12 +177,12 @@ fn wake(cpus: impl Iterator<Item = CpuId> + Clone, page: u8, meanwhile: fn()) {
 ///
 /// They do not say so themselves: hundreds that spin for the console's lock would keep its holder from its
 /// host's cores.
-fn wait_for(cpus: impl Iterator<Item = CpuId> + Clone) -> [bool; MAX_CPUS] {
+fn wait_for(cpus: impl Iterator<Item = CpuId> + Clone, meanwhile: fn()) -> [bool; MAX_CPUS] {
     let mut is_told = [false; MAX_CPUS];
     let mut missing = cpus.clone().count();
     let mut silence = 0;
     while missing > 0 && silence < options().cpu_patience {
-        apic::wait_milliseconds(1, core::hint::spin_loop);
+        apic::wait_milliseconds(1, meanwhile);
         silence += 1;
         for cpu in cpus.clone().filter(|cpu| is_online(*cpu)) {
             if !core::mem::replace(&mut is_told[cpu.index()], true) {

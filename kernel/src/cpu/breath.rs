@@ -13,10 +13,8 @@
 
 use core::cell::Cell;
 
-use x86_64::instructions::{interrupts, nop};
-
 use super::apic::lines;
-use super::{apic, this_cpu};
+use super::{apic, let_interrupts_in, this_cpu};
 use crate::per_cpu;
 
 /// Instructions that the kernel executes at most with interrupts off. The machine tests hold it to that.
@@ -62,10 +60,7 @@ pub fn breathe() {
         return;
     }
     STATE.local().set(State::Breathing);
-    interrupts::enable();
-    // They come behind the instruction that follows.
-    nop();
-    interrupts::disable();
+    let_interrupts_in();
     STATE.local().set(State::Ready);
 }
 

@@ -86,9 +86,6 @@ impl Recent {
 
 impl AddressSpace {
     /// An empty one, with page tables near `node`.
-    ///
-    /// # Errors
-    /// No memory.
     pub fn new(node: NodeId) -> Result<AddressSpace, Exhausted> {
         let space = AddressSpace {
             root: frame::allocate_near(node)?,
@@ -106,28 +103,23 @@ impl AddressSpace {
     }
 
     /// For CR3.
-    #[must_use]
     pub fn root(&self) -> u64 {
         self.root.address()
     }
 
     /// Frames taken by page tables.
-    #[must_use]
     pub fn table_frames(&self) -> u64 {
         self.table_frames
     }
 
-    /// Makes the page tables for a page below [`USER_END`], so that mapping it cannot fail for want of one.
-    ///
-    /// # Errors
-    /// No memory. Page tables made on the way stay.
+    /// Makes the page tables for a page below [`USER_END`], so that mapping it cannot fail for want of one. Those made before
+    /// there was no memory stay.
     pub fn prepare(&mut self, address: u64) -> Result<(), Exhausted> {
         check(address);
         self.walk_or_make(address).map(drop)
     }
 
     /// How many page tables [`AddressSpace::prepare`] would make.
-    #[must_use]
     pub fn missing(&self, address: u64) -> u64 {
         let mut at = self.pml4();
         for level in [4, 3, 2] {
@@ -141,9 +133,6 @@ impl AddressSpace {
 
     /// Maps a frame at a page below [`USER_END`], if the last page table that was looked up is that of the page, as it
     /// is after [`AddressSpace::prepare`]; `None` if not.
-    ///
-    /// # Errors
-    /// There is a page at that address.
     #[inline(always)]
     pub fn map_near(
         &mut self,
@@ -194,7 +183,6 @@ impl AddressSpace {
     }
 
     /// The frame of a page and what may be done with it; `None` where nothing is mapped.
-    #[must_use]
     pub fn translate(&self, address: u64) -> Option<(PhysicalFrame, Access)> {
         if address >= USER_END {
             return None;

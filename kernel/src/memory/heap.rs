@@ -13,6 +13,7 @@ mod own;
 mod pages;
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -84,46 +85,34 @@ impl Drop for Charging<'_> {
 }
 
 /// Whether what was allocated up to here can be kept: asked by everybody who keeps something for a program.
-///
-/// # Errors
-/// `AccountExhausted`.
 pub fn paid() -> Result<(), Refusal> {
     payer().map_or(Ok(()), Account::check_covered)
 }
 
-/// Makes room for more in a list that a program lets grow.
-///
-/// # Errors
-/// `HeapExhausted`, `AccountExhausted`: there is no room, and nobody to pay for it.
-pub fn make_room<T>(list: &mut alloc::vec::Vec<T>, more: usize) -> Result<(), Refusal> {
+/// Makes room for more in a list that a program lets grow, if there is room, and somebody to pay for it.
+pub fn make_room<T>(list: &mut Vec<T>, more: usize) -> Result<(), Refusal> {
     if list.capacity() - list.len() >= more {
         return Ok(());
     }
-    list.try_reserve(more).map_err(|_| no_room())?;
+    list.try_reserve(more).map_err(|_| NO_ROOM)?;
     paid().inspect_err(|_| list.shrink_to_fit())
 }
 
 /// Elements of a list between two breaths.
 const AT_ONCE: usize = 1024;
+/// Why something large was not allocated: the payer has too little left, or no node has it in one piece.
+const NO_ROOM: Status = Status::HeapExhausted;
 
 /// A list of so many copies of a value.
-///
-/// # Errors
-/// As for [`make_room`].
-pub fn list_of<T: Clone>(value: T, count: usize) -> Result<alloc::vec::Vec<T>, Refusal> {
-    let mut list = alloc::vec::Vec::new();
-    list.try_reserve_exact(count).map_err(|_| no_room())?;
+pub fn list_of<T: Clone>(value: T, count: usize) -> Result<Vec<T>, Refusal> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(count).map_err(|_| NO_ROOM)?;
     paid()?;
     while list.len() < count {
         list.resize(count.min(list.len() + AT_ONCE), value.clone());
         cpu::breathe();
     }
     Ok(list)
-}
-
-/// Why something large was not allocated: the payer has too little left, or no node has it in one piece.
-fn no_room() -> Refusal {
-    Status::HeapExhausted.into()
 }
 
 fn payer() -> Option<&'static Account> {

@@ -22,7 +22,7 @@ pub const PER_CPU_AREA: u64 = 0xffff_ff00_0000_0000;
 /// Its size.
 pub const PER_CPU_AREA_SIZE: u64 = 1 << 39;
 
-pub const LARGE_PAGE: u64 = 2 << 20;
+const LARGE_PAGE: u64 = 2 << 20;
 /// The physical map reaches at least here: local and I/O APICs lie below.
 const AT_LEAST: u64 = 4 << 30;
 
@@ -52,9 +52,9 @@ pub fn image() -> Range<u64> {
     (&raw const __kernel_start) as u64..(&raw const __kernel_end) as u64
 }
 
-/// Builds the page table and switches to it. Runs once, on the boot page table. `devices` tells whether a page of 2 MiB, by
-/// its number, has registers of devices that the kernel uses: it is not cached.
-pub fn initialize(memory: &Memory, devices: impl Fn(u64) -> bool) {
+/// Builds the page table and switches to it. Runs once, on the boot page table. `devices` are addresses of registers that the
+/// kernel uses: what is around them is not cached.
+pub fn initialize(memory: &Memory, devices: impl Iterator<Item = u64>) {
     if cpu::features::detect().nx {
         // SAFETY: the CPU has the bit; entries of the boot page table have it set only if it is on already.
         unsafe { Efer::update(|efer| efer.insert(EferFlags::NO_EXECUTE_ENABLE)) };
@@ -63,7 +63,13 @@ pub fn initialize(memory: &Memory, devices: impl Fn(u64) -> bool) {
     let root = new_table();
     // SAFETY: 1. the frame is fresh and zero: an empty table.
     let pml4 = unsafe { Table::at(root.address()) };
-    map_physical(pml4, memory.end.max(AT_LEAST), devices);
+    let end = memory.end.max(AT_LEAST);
+    (0..end)
+        .step_by(LARGE_PAGE as usize)
+        .for_each(|physical| map_large(pml4, physical, 0));
+    devices
+        .filter(|device| *device < end)
+        .for_each(|device| map_large(pml4, device, UNCACHED | WRITE_THROUGH));
     map_image(pml4);
     if let Some(page) = memory.start_page {
         // SAFETY: 1. nobody's memory; other CPUs' first instructions will lie there.
@@ -116,18 +122,14 @@ fn each_below(at: Table, level: u32, visit: &mut dyn FnMut(PhysicalFrame)) {
     }
 }
 
-fn map_physical(pml4: Table, end: u64, has_device: impl Fn(u64) -> bool) {
-    for physical in (0..end).step_by(LARGE_PAGE as usize) {
-        let address = PHYSICAL_OFFSET + physical;
-        let cache = match has_device(physical / LARGE_PAGE) {
-            true => UNCACHED | WRITE_THROUGH,
-            false => 0,
-        };
-        let directory = down(down(pml4, address, 4), address, 3);
-        let entry = physical | PRESENT | WRITABLE | LARGE | cache | no_execute_bit();
-        // SAFETY: 1. the table is not in use yet, and the physical map is nobody's memory in particular.
-        unsafe { directory.write(table::index(address, 2), entry) };
-    }
+/// Maps 2 MiB of the physical map, those around an address.
+fn map_large(pml4: Table, physical: u64, cache: u64) {
+    let page = physical - physical % LARGE_PAGE;
+    let address = PHYSICAL_OFFSET + page;
+    let directory = down(down(pml4, address, 4), address, 3);
+    let entry = page | PRESENT | WRITABLE | LARGE | cache | no_execute_bit();
+    // SAFETY: 1. the table is not in use yet, and the physical map is nobody's memory in particular.
+    unsafe { directory.write(table::index(address, 2), entry) };
 }
 
 fn map_image(pml4: Table) {

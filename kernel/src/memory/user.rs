@@ -8,10 +8,7 @@ use percpu_core::PAGE_SIZE;
 
 use super::address_space::{Access, AddressSpace, USER_END};
 
-/// Fills `to` with a program's bytes.
-///
-/// # Errors
-/// [`Status::BadAddress`]: not all of it is mapped. Some of `to` may have changed.
+/// Fills `to` with a program's bytes. If not all of it is mapped, some of `to` may have changed.
 pub fn copy_in(space: &AddressSpace, address: u64, to: &mut [u8]) -> Result<(), Status> {
     check(address, to.len())?;
     let mut done = 0;
@@ -25,10 +22,7 @@ pub fn copy_in(space: &AddressSpace, address: u64, to: &mut [u8]) -> Result<(), 
     Ok(())
 }
 
-/// Writes bytes to a program's memory.
-///
-/// # Errors
-/// [`Status::BadAddress`]: not all of it is mapped for writing. Some of it may have been written.
+/// Writes bytes to a program's memory. If not all of it is mapped for writing, some may have been written.
 pub fn copy_out(space: &AddressSpace, address: u64, from: &[u8]) -> Result<(), Status> {
     check(address, from.len())?;
     let mut done = 0;

@@ -65,9 +65,6 @@ pub fn limit() -> u64 {
 
 impl PerCpuWord {
     /// A word that is 0 on every CPU.
-    ///
-    /// # Errors
-    /// There is none left.
     pub fn allocate() -> Result<PerCpuWord, WordsExhausted> {
         let part = part();
         let need = AreaNeed::checked(NEED).expect("a word is a lawful area");

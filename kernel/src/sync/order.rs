@@ -1,12 +1,10 @@
 //! Which locks a CPU holds, and whether it may take another. Without the feature `checked` all of it is nothing.
 
-#[cfg(feature = "checked")]
-use {
-    crate::per_cpu,
-    core::cell::Cell,
-    core::panic::Location,
-    core::sync::atomic::{AtomicBool, Ordering},
-};
+use core::cell::Cell;
+use core::panic::Location;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use crate::per_cpu;
 
 macro_rules! ranks {
     ($($(#[doc = $doc:literal])+ $name:ident = $number:literal $text:literal,)+) => {
@@ -15,9 +13,7 @@ macro_rules! ranks {
             $($(#[doc = $doc])+ pub const $name: u8 = $number;)+
         }
 
-        #[cfg(feature = "checked")]
         const NAMES: &[&str] = &[$($text,)+];
-        #[cfg(feature = "checked")]
         const _: () = {
             let numbers = [$($number as usize,)+];
             let mut index = 0;
@@ -84,57 +80,38 @@ ranks! {
     CONSOLE = 25 "console",
 }
 
-/// Whoever has this holds a lock of this rank.
-pub struct Held<const RANK: u8> {
-    #[cfg(feature = "checked")]
-    is_noted: bool,
-}
-
-#[cfg(not(feature = "checked"))]
-impl<const RANK: u8> Held<RANK> {
-    /// About to take one.
-    #[inline]
-    pub fn take() -> Self {
-        Held {}
-    }
-}
-
-/// From here on locks are looked at.
-#[cfg(not(feature = "checked"))]
-pub fn start_checking() {}
-
-/// A place where no lock may be held.
-#[cfg(not(feature = "checked"))]
-#[inline]
-pub fn check_none_is_held(_place: &str) {}
-
-#[cfg(feature = "checked")]
 type Place = Option<&'static Location<'static>>;
 
-#[cfg(feature = "checked")]
 per_cpu! {
     /// Where this CPU took the lock of each rank that it holds.
     static HELD: [Cell<Place>; NAMES.len()] = [const { Cell::new(None) }; NAMES.len()];
 }
 
 /// Locks are taken long before there are per-CPU variables.
-#[cfg(feature = "checked")]
-static IS_CHECKING: AtomicBool = AtomicBool::new(false);
+static IS_STARTED: AtomicBool = AtomicBool::new(false);
 
 /// From here on locks are looked at. Every CPU that runs from now on has a GS base.
-#[cfg(feature = "checked")]
 pub fn start_checking() {
-    IS_CHECKING.store(true, Ordering::SeqCst);
-    crate::log!("locks: their order is checked");
+    if cfg!(feature = "checked") {
+        IS_STARTED.store(true, Ordering::SeqCst);
+        crate::log!("locks: their order is checked");
+    }
 }
 
-#[cfg(feature = "checked")]
+#[inline]
+fn is_checking() -> bool {
+    cfg!(feature = "checked") && IS_STARTED.load(Ordering::Relaxed)
+}
+
+/// Whoever has this holds a lock of this rank.
+pub struct Held<const RANK: u8>(());
+
 impl<const RANK: u8> Held<RANK> {
     /// About to take one: none of the same rank or a later one may be held.
+    #[inline]
     #[track_caller]
     pub fn take() -> Self {
-        let is_noted = IS_CHECKING.load(Ordering::Relaxed);
-        if is_noted {
+        if is_checking() {
             let here = Location::caller();
             if let Some((held, place)) = first_held(RANK as usize) {
                 panic!(
@@ -144,31 +121,29 @@ impl<const RANK: u8> Held<RANK> {
             }
             HELD.local()[RANK as usize].set(Some(here));
         }
-        Held { is_noted }
+        Held(())
     }
 }
 
-#[cfg(feature = "checked")]
 impl<const RANK: u8> Drop for Held<RANK> {
+    #[inline]
     fn drop(&mut self) {
-        if self.is_noted {
+        if is_checking() {
             HELD.local()[RANK as usize].set(None);
         }
     }
 }
 
 /// A place where no lock may be held.
-#[cfg(feature = "checked")]
+#[inline]
 pub fn check_none_is_held(place: &str) {
-    if !IS_CHECKING.load(Ordering::Relaxed) {
-        return;
-    }
-    if let Some((held, since)) = first_held(0) {
+    if is_checking()
+        && let Some((held, since)) = first_held(0)
+    {
         panic!("lock order: {} is held {place}, since {since}", NAMES[held]);
     }
 }
 
-#[cfg(feature = "checked")]
 fn first_held(from: usize) -> Option<(usize, &'static Location<'static>)> {
     let held = HELD.local().iter().enumerate().skip(from);
     { held }.find_map(|(rank, place)| Some((rank, place.get()?)))

@@ -63,7 +63,8 @@ fn machine_and_cpu(caller: &Process, words: &[u64; 9]) -> Result<CpuId, Refusal>
     possible(words[1])
 }
 
-fn possible(word: u64) -> Result<CpuId, Refusal> {
+/// A CPU by its number.
+pub fn possible(word: u64) -> Result<CpuId, Refusal> {
     let count = firmware::topology().cpu_count() as u64;
     require(word < count, Status::BadArgument)?;
     Ok(CpuId::new(word as u16))

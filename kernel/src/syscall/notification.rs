@@ -2,11 +2,11 @@
 
 use alloc::sync::Arc;
 
-use abi::{Handle, Registers, Rights, Status};
+use abi::{Registers, Rights, Status};
 
 use super::one;
 use crate::object::{Capability, Notification, Object, Process, Running};
-use crate::refusal::{Answer, DONE, Refusal, require};
+use crate::refusal::{Answer, DONE, require};
 use crate::schedule;
 
 /// `NotificationCreate`: `[]`.
@@ -55,19 +55,16 @@ pub fn bind(caller: &Process, words: &[u64; 9]) -> Answer {
 
 /// `DeathNotice`: `[process or window: READ, notification: SEND, bits]`.
 pub fn death_notice(caller: &Process, words: &[u64; 9]) -> Answer {
-    let process = mortal(caller, words[0])?;
+    let process = caller.look_up(words[0], Rights::READ, mortal)?;
     let notification = caller.look_up(words[1], Rights::SEND, Object::as_notification)?;
     require(words[2] != 0, Status::BadArgument)?;
     process.notice_end(&notification, words[2])?;
     DONE
 }
 
-fn mortal(caller: &Process, handle: u64) -> Result<Arc<Process>, Refusal> {
-    let table = caller.table();
-    let capability = table.find(Handle(handle))?;
-    let (Object::Process(process) | Object::Window(process)) = &capability.object else {
-        return Err(Status::WrongKind.into());
-    };
-    require(capability.rights.contains(Rights::READ), Status::MissingRight)?;
-    Ok(process.clone())
+fn mortal(object: &Object) -> Option<&Arc<Process>> {
+    match object {
+        Object::Process(process) | Object::Window(process) => Some(process),
+        _ => None,
+    }
 }

@@ -3,12 +3,12 @@
 use alloc::sync::Arc;
 
 use abi::syscall::{DEFAULT_PRIORITY, End, Moment};
-use abi::{Call, Handle, Registers, Rights, Status};
+use abi::{Call, Registers, Rights, Status};
 
 use super::answer;
 use crate::object::process::Name;
 use crate::object::{Account, Capability, Object, Process, Running};
-use crate::refusal::{Answer, DONE, Refusal, require};
+use crate::refusal::{Answer, DONE, require};
 use crate::{ipc, schedule};
 
 /// `ProcessCreate`: `[frames, name, name]`.
@@ -109,7 +109,10 @@ pub fn strike(mut caller: Running, moment: Moment) {
 
 /// `Wait`: `[process or thread: READ]`.
 pub fn wait(caller: Running, words: &[u64; 9]) {
-    let ending = match waited_for(caller.process(), words[0]) {
+    let found = caller
+        .process()
+        .look_up(words[0], Rights::READ, process_or_thread);
+    let ending = match found {
         Ok(object) => object,
         Err(refusal) => return schedule::finish(caller, Err(refusal)),
     };
@@ -127,11 +130,7 @@ pub fn wait(caller: Running, words: &[u64; 9]) {
     }
 }
 
-fn waited_for(caller: &Process, handle: u64) -> Result<Object, Refusal> {
-    let table = caller.table();
-    let capability = table.find(Handle(handle))?;
-    let can_end = matches!(capability.object, Object::Process(_) | Object::Thread(_));
-    require(can_end, Status::WrongKind)?;
-    require(capability.rights.contains(Rights::READ), Status::MissingRight)?;
-    Ok(capability.object.clone())
+/// For calls on either.
+pub fn process_or_thread(object: &Object) -> Option<&Object> {
+    matches!(object, Object::Process(_) | Object::Thread(_)).then_some(object)
 }

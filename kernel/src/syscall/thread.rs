@@ -1,15 +1,18 @@
 //! Calls on threads.
 
+use alloc::sync::Arc;
+
 use abi::syscall::{ANY_CPU, CpuMask, End};
 use abi::{Handle, Rights, Status};
-use percpu_core::CpuId;
 
+use super::cpus::possible;
 use super::one;
-use crate::boot::{firmware, smp};
+use super::process::process_or_thread;
+use crate::boot::smp;
 use crate::cpu::apic;
 use crate::cpu::frame::Frame;
 use crate::memory::address_space::USER_END;
-use crate::object::thread::Affinity;
+use crate::object::thread::{Affinity, Thread};
 use crate::object::{Capability, Object, Process, Running};
 use crate::refusal::{Answer, DONE, Refusal, require};
 use crate::schedule;
@@ -37,12 +40,9 @@ fn decode_cpu(word: u64) -> Result<CpuMask, Refusal> {
     if word == ANY_CPU {
         return Ok(CpuMask::ALL);
     }
-    require(
-        word < firmware::topology().cpu_count() as u64,
-        Status::BadArgument,
-    )?;
-    require(smp::is_online(CpuId::new(word as u16)), Status::NotOnline)?;
-    Ok(CpuMask::only(word as usize))
+    let cpu = possible(word)?;
+    require(smp::is_online(cpu), Status::NotOnline)?;
+    Ok(CpuMask::only(cpu.index()))
 }
 
 /// `ThreadExit`: `[code]`.
@@ -53,15 +53,19 @@ pub fn exit(caller: Running, words: &[u64; 9]) {
     schedule::leave(caller);
 }
 
+fn thread_or_caller(caller: &Running, handle: u64) -> Result<Arc<Thread>, Refusal> {
+    match handle {
+        0 => Ok(caller.share()),
+        handle => caller
+            .process()
+            .look_up(handle, Rights::MANAGE, Object::as_thread),
+    }
+}
+
 /// `ThreadPriority`: `[thread: MANAGE, or 0 for the caller, priority, is floor]`.
 pub fn priority(caller: &mut Running, words: &[u64; 9]) -> Answer {
     let [handle, priority, is_floor, ..] = *words;
-    let thread = match handle {
-        0 => caller.share(),
-        handle => caller
-            .process()
-            .look_up(handle, Rights::MANAGE, Object::as_thread)?,
-    };
+    let thread = thread_or_caller(caller, handle)?;
     caller.process().priorities.check(priority)?;
     require(is_floor <= 1, Status::BadArgument)?;
     thread.set_floor(is_floor == 1);
@@ -91,18 +95,14 @@ pub fn faults(caller: &Running, words: &[u64; 9]) -> Answer {
         caller.thread().handler.set(told);
         return DONE;
     }
-    let (object, rights) = {
-        let table = caller.process().table();
-        let capability = table.find(Handle(whose))?;
-        (capability.object.clone(), capability.rights)
-    };
-    let handler = match &object {
-        Object::Thread(thread) => &thread.handler,
-        Object::Process(process) => &process.handler,
+    match caller
+        .process()
+        .look_up(whose, Rights::MANAGE, process_or_thread)?
+    {
+        Object::Thread(thread) => thread.handler.set(told),
+        Object::Process(process) => process.handler.set(told),
         _ => return Err(Status::WrongKind.into()),
-    };
-    require(rights.contains(Rights::MANAGE), Status::MissingRight)?;
-    handler.set(told);
+    }
     DONE
 }
 
@@ -110,12 +110,7 @@ pub fn faults(caller: &Running, words: &[u64; 9]) -> Answer {
 /// where it is moves when its CPU leaves the kernel, a waiting one when it is woken.
 pub fn affinity(caller: &Running, words: &[u64; 9]) -> Answer {
     let [handle, a, b, c, d, loosely, ..] = *words;
-    let thread = match handle {
-        0 => caller.share(),
-        handle => caller
-            .process()
-            .look_up(handle, Rights::MANAGE, Object::as_thread)?,
-    };
+    let thread = thread_or_caller(caller, handle)?;
     let mask = CpuMask([a, b, c, d]);
     require(loosely <= 1, Status::BadArgument)?;
     require(schedule::is_any_online(&mask), Status::NotOnline)?;

@@ -12,9 +12,6 @@ use crate::object::window::{Piece, Words, log_pages};
 use crate::object::{Capability, Object, Process};
 use crate::refusal::{Answer, DONE, Refusal, require};
 
-/// Bytes of a list's entry.
-const ENTRY: usize = 4 * 8;
-
 /// `WindowMap`: `[window: MANAGE, memory: MANAGE, window page, memory page, pages, tag, note]`.
 pub fn map(caller: &Process, words: &[u64; 9]) -> Answer {
     let [window, memory, page, memory_page, pages, tag, note, ..] = *words;
@@ -28,26 +25,16 @@ pub fn map_list(caller: &Process, words: &[u64; 9]) -> Answer {
     let [window, list, entries, tag, note, ..] = *words;
     let process = caller.look_up(window, Rights::MANAGE, Object::as_window)?;
     require((1..=MAX_WINDOW_LIST).contains(&entries), Status::BadArgument)?;
-    let mut bytes = [0; MAX_WINDOW_LIST as usize * ENTRY];
-    let bytes = &mut bytes[..entries as usize * ENTRY];
-    caller.living_space()?.copy_in(list, bytes)?;
+    let mut bytes = [[[0; 8]; 4]; MAX_WINDOW_LIST as usize];
+    let bytes = &mut bytes[..entries as usize];
+    let place = bytes.as_flattened_mut().as_flattened_mut();
+    caller.living_space()?.copy_in(list, place)?;
     let mut pieces = Vec::new();
     heap::make_room(&mut pieces, entries as usize)?;
-    for entry in bytes.chunks_exact(ENTRY) {
-        pieces.push(piece(caller, decode(entry))?);
+    for entry in bytes {
+        pieces.push(piece(caller, entry.map(u64::from_le_bytes))?);
     }
     map_pieces(&process, &pieces, Words { tag, note })
-}
-
-fn decode(entry: &[u8]) -> [u64; 4] {
-    let mut words = [0; 4];
-    for (word, bytes) in words.iter_mut().zip(entry.chunks_exact(8)) {
-        *word = bytes
-            .iter()
-            .rev()
-            .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-    }
-    words
 }
 
 fn piece(caller: &Process, [memory, page, memory_page, pages]: [u64; 4]) -> Result<Piece, Refusal> {

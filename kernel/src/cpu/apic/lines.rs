@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use arrayvec::ArrayVec;
 use percpu_core::{ApicId, CpuId, Line, Madt};
 
-use super::apic_id;
+use super::{MASKED, apic_id};
 use crate::log;
 use crate::memory::physical_pointer;
 use crate::sync::{Lock, Once, rank};
@@ -28,7 +28,6 @@ const WINDOW: u64 = 0x10;
 const VERSION: u32 = 1;
 const ENTRIES: u32 = 0x10;
 
-const MASKED: u32 = 1 << 16;
 const LEVEL: u32 = 1 << 15;
 const LOW: u32 = 1 << 13;
 
@@ -104,17 +103,18 @@ pub fn redirect(line: u32, cpu: CpuId) -> bool {
 
 /// Lets nothing of a line through.
 pub fn mask(line: u32) {
-    with(line, |apic, index| {
-        let entry = apic.read(ENTRIES + 2 * index);
-        apic.write(ENTRIES + 2 * index, entry | MASKED);
-    });
+    change(line, |entry| entry | MASKED);
 }
 
 /// Lets a line through again that was routed before.
 pub fn unmask(line: u32) {
+    change(line, |entry| entry & !MASKED);
+}
+
+fn change(line: u32, to: impl FnOnce(u32) -> u32) {
     with(line, |apic, index| {
         let entry = apic.read(ENTRIES + 2 * index);
-        apic.write(ENTRIES + 2 * index, entry & !MASKED);
+        apic.write(ENTRIES + 2 * index, to(entry));
     });
 }
 
