@@ -74,7 +74,7 @@ pub fn bring_back(cpu: CpuId) -> Result<(), Refusal> {
     apic::arm_timer();
     if is_online {
         window::tell_cpus();
-        schedule::release(cpu);
+        schedule::release();
         let others = firmware::topology().cpus().filter(|other| *other != cpu);
         for other in others.filter(|other| smp::is_running(*other)) {
             // Changes come one at a time, so it takes requests.

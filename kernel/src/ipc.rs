@@ -4,6 +4,7 @@
 //! the one continues where the other stops: no run queue is looked at, and the time slice goes on.
 
 pub mod capabilities;
+pub mod ended;
 pub mod faults;
 pub mod pages;
 pub mod requests;

@@ -2,7 +2,7 @@
 
 use abi::syscall::PRIORITIES;
 
-use crate::object::{Parked, Queue};
+use crate::object::{Parked, Queue, Thread};
 
 /// How many levels there are.
 const LEVELS: usize = PRIORITIES as usize;
@@ -44,19 +44,15 @@ impl Levels {
         Some((priority.into(), thread))
     }
 
-    /// Takes the first that is looked for, wherever it is: as long as there are entries.
-    pub fn remove(&mut self, is_it: impl Fn(&Parked) -> bool) -> Option<Parked> {
-        for (priority, queue) in self.queues.iter_mut().enumerate() {
-            let found = queue.remove(&is_it);
-            if found.is_none() {
-                continue;
-            }
-            if queue.is_empty() {
-                self.occupied &= !(1 << priority);
-            }
-            return found;
+    /// Takes a thread out, if it waits here.
+    pub fn remove(&mut self, thread: &Thread) -> Option<Parked> {
+        let mut queues = self.queues.iter_mut().enumerate();
+        let (priority, found) =
+            queues.find_map(|(priority, queue)| Some((priority, queue.remove(thread)?)))?;
+        if self.queues[priority].is_empty() {
+            self.occupied &= !(1 << priority);
         }
-        None
+        Some(found)
     }
 
     /// Bit p: something of priority p is here.

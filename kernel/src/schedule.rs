@@ -28,7 +28,7 @@ pub use balance::{is_any_online, least_loaded};
 pub use leave::order as order_to_leave;
 pub use place::{make_ready, make_ready_first, make_ready_on, open, start};
 pub use spaces::release_ended;
-pub use suspended::{drop_ended, reconsider, release, send_receiver};
+pub use suspended::{reconsider, release, send_receiver};
 
 /// The exception of an FPU instruction while CR0.TS is set.
 const DEVICE_NOT_AVAILABLE: u64 = 7;
@@ -182,6 +182,11 @@ pub fn change_priority(thread: &Arc<Thread>) {
     if let Some(cpu) = thread.cpu().filter(|cpu| *cpu != cpu::this_cpu()) {
         apic::send_ipi(cpu, apic::WAKE_VECTOR as u8);
     }
+}
+
+/// Takes a thread out from among those that are ready or suspended, if it is there.
+pub fn take_out(thread: &Thread) -> Option<Parked> {
+    queue::take_out(thread).or_else(|| suspended::take_out(thread))
 }
 
 /// Runs this thread here, if it belongs here and nobody more urgent is ready; another one otherwise, and when it has ended.

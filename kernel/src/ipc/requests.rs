@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 
 use percpu_core::CpuId;
 
+use super::ended;
 use crate::boot::firmware;
 use crate::cpu::apic;
 use crate::memory::heap;
@@ -26,6 +27,8 @@ pub enum Request {
     Close(Arc<Receivers>),
     /// A receiver of a CPU that goes is to wait here.
     Receive(Arc<Endpoint>, Parked),
+    /// Receivers that wait here have ended.
+    LetGo,
     /// Another CPU has come: receivers that wait here may belong there.
     SendHome,
     /// This CPU has to go.
@@ -91,6 +94,7 @@ pub fn serve() {
             Some(Request::Serve(endpoint)) => ipc::serve(&endpoint),
             Some(Request::Close(receivers)) => endpoint::close_here(&receivers),
             Some(Request::Receive(endpoint, receiver)) => ipc::receive_here(&endpoint, receiver),
+            Some(Request::LetGo) => ended::let_go_here(),
             Some(Request::SendHome) => endpoints::send_strays_home(),
             Some(Request::Leave) => schedule::order_to_leave(),
         }

@@ -3,7 +3,7 @@
 use abi::Registers;
 use abi::syscall::End;
 
-use super::{Parked, Queue};
+use super::{Parked, Place, Queue, Thread};
 use crate::cpu;
 use crate::schedule;
 use crate::sync::{Lock, rank};
@@ -25,35 +25,42 @@ impl Ending {
         }))
     }
 
-    /// Keeps the waiter until the end; gives it back when that is past.
-    pub fn wait(&self, waiter: Parked) -> Option<Parked> {
+    /// Keeps the waiter until the end of the process or thread that is its place; gives it back when that is past, or when
+    /// its own is.
+    pub fn wait(&self, waiter: Parked, place: Place) -> Option<Parked> {
         let mut state = self.0.lock();
-        match state.end {
-            Some(end) => {
-                drop(state);
-                Some(told(waiter, end))
-            }
-            None => {
-                state.waiters.push_back(waiter);
-                None
-            }
+        if let Some(end) = state.end {
+            return Some(told(waiter, end));
         }
+        if !waiter.begins_to_wait(place) {
+            return Some(waiter);
+        }
+        state.waiters.push_back(waiter);
+        None
+    }
+
+    /// Takes out a waiter whose process has ended.
+    pub fn take_out(&self, waiter: &Thread) -> Option<Parked> {
+        self.0.lock().waiters.remove(waiter)
     }
 
     /// Ends it and wakes everybody who waits. The first end is the one that counts.
     pub fn finish(&self, end: End) {
-        let mut waiters = {
-            let mut state = self.0.lock();
-            if state.end.is_some() {
-                return;
-            }
-            state.end = Some(end);
-            core::mem::take(&mut state.waiters)
-        };
-        while let Some(waiter) = waiters.pop_front() {
+        let mut state = self.0.lock();
+        if state.end.is_some() {
+            return;
+        }
+        state.end = Some(end);
+        drop(state);
+        while let Some(waiter) = self.pop() {
+            waiter.has_waited();
             schedule::make_ready(told(waiter, end));
             cpu::breathe();
         }
+    }
+
+    fn pop(&self) -> Option<Parked> {
+        self.0.lock().waiters.pop_front()
     }
 }
 

@@ -10,14 +10,13 @@
 //! Bits of notifications that are bound here wait in the same place as callers, and go first.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use abi::Status;
 use percpu_core::CpuId;
 
 use super::census::{Counted, Kind};
-use super::{Account, Parked, Receivers, endpoints, notification};
-use crate::cpu;
+use super::{Account, Parked, Place, Receivers, Thread, endpoints, notification};
+use crate::cpu::{self, breath};
 use crate::ipc;
 use crate::ipc::requests::{self, Request};
 use crate::levels::Levels;
@@ -104,9 +103,18 @@ impl Endpoint {
         let Call { mut caller, badge } = call;
         caller.context().badge = badge;
         let priority = caller.context().priority;
-        self.waiting.lock().callers.push(priority, caller, false);
-        self.ask_all();
+        let mut waiting = self.waiting.lock();
+        if caller.begins_to_wait(Place::Endpoint(Arc::downgrade(self))) {
+            waiting.callers.push(priority, caller, false);
+            drop(waiting);
+            self.ask_all();
+        }
         None
+    }
+
+    /// Takes out a caller whose process has ended.
+    pub fn take_out(&self, caller: &Thread) -> Option<Parked> {
+        self.waiting.lock().callers.remove(caller)
     }
 
     /// Hands bits to a receiver of this CPU; without one they wait here, and other CPUs are asked.
@@ -141,14 +149,16 @@ impl Endpoint {
 
     /// Other CPUs are online than before: whoever waits here and should be elsewhere goes there.
     pub fn send_strays_home(self: &Arc<Self>) {
-        let here = |receiver: &Parked| receiver.thread().may_run_on(cpu::this_cpu());
-        let waiting: Vec<Parked> = core::iter::from_fn(|| self.receivers.take()).collect();
-        let (stay, go): (Vec<Parked>, Vec<Parked>) = waiting.into_iter().partition(here);
-        stay.into_iter()
-            .rev()
-            .for_each(|receiver| self.receivers.put_back(receiver));
-        go.into_iter()
-            .for_each(|receiver| schedule::send_receiver(self, receiver));
+        let is_stray = |receiver: &Parked| !receiver.thread().may_run_on(cpu::this_cpu());
+        let mut strays = self.receivers.take_out(is_stray);
+        let strays = core::iter::from_fn(|| strays.pop_front());
+        breath::for_each(strays, 1, |receiver| schedule::send_receiver(self, receiver));
+    }
+
+    /// Lets go of those who wait here and have ended.
+    pub fn drop_ended(self: &Arc<Self>) {
+        let mut ended = self.receivers.take_out(Parked::is_dead);
+        breath::for_each(core::iter::from_fn(|| ended.pop_front()), 1, drop);
     }
 
     /// Somebody waits, and no receiver does here.
@@ -186,6 +196,7 @@ impl Endpoint {
                 return Met::Nothing;
             };
             drop(waiting);
+            caller.has_waited();
             if !caller.is_dead() {
                 let badge = caller.context().badge;
                 return Met::Call(Call { caller, badge }, receiver);
@@ -218,6 +229,7 @@ impl Drop for Endpoint {
     fn drop(&mut self) {
         let callers = &mut self.waiting.get_mut().callers;
         while let Some((_, caller)) = callers.pop() {
+            caller.has_waited();
             ipc::lose(caller);
             cpu::breathe();
         }

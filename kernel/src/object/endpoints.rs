@@ -6,6 +6,7 @@ use core::ops::Bound;
 
 use super::endpoint::{Endpoint, close_here};
 use super::receivers::Receivers;
+use crate::cpu;
 use crate::memory::heap;
 use crate::sync::{Lock, rank};
 
@@ -41,6 +42,11 @@ pub fn move_receivers_away() {
     for_each(Endpoint::move_receivers_away);
 }
 
+/// Lets go of everybody who waits on this CPU and has ended. As many steps.
+pub fn drop_ended() {
+    for_each(Endpoint::drop_ended);
+}
+
 /// Lets everybody who waits on this CPU, but belongs elsewhere since another CPU came, wait there. As many steps.
 pub fn send_strays_home() {
     for_each(Endpoint::send_strays_home);
@@ -50,16 +56,19 @@ fn for_each(act: fn(&Arc<Endpoint>)) {
     let mut last = Bound::Unbounded;
     while let Some((word, entry)) = next(last) {
         last = Bound::Excluded(word);
-        match entry.endpoint.upgrade() {
-            Some(endpoint) => act(&endpoint),
-            None => close_here(&entry.receivers),
+        match entry.map(|entry| (entry.endpoint.upgrade(), entry.receivers)) {
+            Some((Some(endpoint), _)) => act(&endpoint),
+            Some((None, receivers)) => close_here(&receivers),
+            None => {}
         }
+        cpu::breathe();
     }
 }
 
-/// What is dropped of it goes without the lock.
-fn next(last: Bound<u64>) -> Option<(u64, Entry)> {
+/// The next one, if somebody may wait there on this CPU. What is dropped of it goes without the lock.
+fn next(last: Bound<u64>) -> Option<(u64, Option<Entry>)> {
     let all = ALL.lock();
     let (word, entry) = all.range((last, Bound::Unbounded)).next()?;
-    Some((*word, entry.clone()))
+    let is_used = entry.receivers.cpus().contains(cpu::this_cpu());
+    Some((*word, is_used.then(|| entry.clone())))
 }

@@ -17,6 +17,7 @@ pub mod fault_handler;
 pub mod interrupt;
 pub mod memory;
 pub mod notification;
+pub mod place;
 pub mod process;
 #[expect(unsafe_code, reason = "rows are made of tokens of threads")]
 pub mod queue;
@@ -37,6 +38,7 @@ pub use endpoint::Endpoint;
 pub use fault_handler::FaultHandler;
 pub use memory::Memory;
 pub use notification::Notification;
+pub use place::Place;
 pub use process::Process;
 pub use queue::Queue;
 pub use receivers::Receivers;

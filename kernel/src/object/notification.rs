@@ -10,7 +10,7 @@ use abi::syscall::NOTIFICATION_BADGE;
 use abi::{Message, Registers, Status};
 
 use super::census::{Counted, Kind};
-use super::{Endpoint, Parked, Queue};
+use super::{Endpoint, Parked, Place, Queue, Thread};
 use crate::cpu;
 use crate::memory::heap;
 use crate::refusal::{Refusal, require};
@@ -63,19 +63,21 @@ impl Notification {
         if let Some(mut waiter) = waiter {
             let bits = core::mem::take(&mut state.bits);
             drop(state);
+            waiter.has_waited();
             waiter.answer(Ok(Registers::of(&[bits])));
             schedule::make_ready(waiter);
         }
     }
 
-    /// Gives the waiter the bits, or keeps it until there are some.
-    pub fn wait(&self, mut waiter: Parked) -> Option<Parked> {
+    /// Gives the waiter the bits, or keeps it until there are some. One that has ended comes back.
+    pub fn wait(self: &Arc<Self>, mut waiter: Parked) -> Option<Parked> {
         let mut state = self.state.lock();
         if state.endpoint.is_some() {
             waiter.answer(Err(Status::Bound.into()));
             return Some(waiter);
         }
         match core::mem::take(&mut state.bits) {
+            0 if !waiter.begins_to_wait(Place::Notification(Arc::downgrade(self))) => Some(waiter),
             0 => {
                 state.waiters.push_back(waiter);
                 None
@@ -87,6 +89,11 @@ impl Notification {
         }
     }
 
+    /// Takes out a waiter whose process has ended.
+    pub fn take_out(&self, waiter: &Thread) -> Option<Parked> {
+        self.state.lock().waiters.remove(waiter)
+    }
+
     /// Takes the bits, none if there are none.
     pub fn collect(&self) -> Result<u64, Refusal> {
         let mut state = self.state.lock();
@@ -96,17 +103,14 @@ impl Notification {
 
     /// From now on the endpoint's receivers get the bits, those that are set already first of all.
     pub fn bind(&self, endpoint: &Arc<Endpoint>) -> Result<(), Refusal> {
-        let (bits, mut waiters) = {
+        let bits = {
             let mut state = self.state.lock();
             require(state.endpoint.is_none(), Status::Bound)?;
             state.endpoint = Some(endpoint.clone());
-            let waiters = core::mem::take(&mut state.waiters);
-            (core::mem::take(&mut state.bits), waiters)
+            core::mem::take(&mut state.bits)
         };
-        while let Some(mut waiter) = waiters.pop_front() {
-            waiter.answer(Err(Status::Bound.into()));
-            schedule::make_ready(waiter);
-        }
+        let next = || self.state.lock().waiters.pop_front();
+        refuse(next, Status::Bound);
         if bits != 0 {
             endpoint.signal(bits);
         }
@@ -118,11 +122,17 @@ impl Notification {
 impl Drop for Notification {
     fn drop(&mut self) {
         let waiters = &mut self.state.get_mut().waiters;
-        while let Some(mut waiter) = waiters.pop_front() {
-            waiter.answer(Err(Status::StaleHandle.into()));
-            schedule::make_ready(waiter);
-            cpu::breathe();
-        }
+        refuse(|| waiters.pop_front(), Status::StaleHandle);
+    }
+}
+
+/// Tells those who wait that they will get no bits.
+fn refuse(mut next: impl FnMut() -> Option<Parked>, status: Status) {
+    while let Some(mut waiter) = next() {
+        waiter.has_waited();
+        waiter.answer(Err(status.into()));
+        schedule::make_ready(waiter);
+        cpu::breathe();
     }
 }
 

@@ -1,7 +1,6 @@
 //! Processes: an address space, capabilities, an account, threads, and an end.
 
 use alloc::sync::{Arc, Weak};
-use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -16,6 +15,7 @@ use super::ending::Ending;
 use super::{Account, Capability, FaultHandler, Notification, Object, Parked, Space, Thread, burial, thread};
 use crate::cpu::frame::Frame;
 use crate::cpu::{apic, breath};
+use crate::ipc;
 use crate::mailbox::Others;
 use crate::memory::heap;
 use crate::refusal::{Refusal, require};
@@ -54,7 +54,7 @@ pub struct Process {
 }
 
 struct Threads {
-    alive: Vec<Weak<Thread>>,
+    alive: thread::Threads,
     started: u64,
 }
 
@@ -139,7 +139,7 @@ impl Process {
             remains: Arc::downgrade(&space),
             space: Lock::new(Some(space)),
             threads: Lock::new(Threads {
-                alive: Vec::new(),
+                alive: thread::Threads::new(),
                 started: 0,
             }),
             preemptions: AtomicU64::new(0),
@@ -204,11 +204,12 @@ impl Process {
         require(!self.has_ended(), Status::ProcessEnded)?;
         let space = self.living_space()?;
         let thread = Thread::make(self, &space, threads.started, frame, affinity);
-        heap::make_room(&mut threads.alive, 1)?;
-        heap::paid()?;
+        let number = threads.started;
+        let entry = Arc::downgrade(&thread.share());
+        threads.alive.insert(number, entry);
+        heap::paid().inspect_err(|_| drop(threads.alive.remove(&number)))?;
         threads.started += 1;
         thread.thread().count_calls(self.doom.is_arranged());
-        threads.alive.push(Arc::downgrade(&thread.share()));
         Ok(thread)
     }
 
@@ -216,25 +217,20 @@ impl Process {
     pub fn arrange_end(&self, calls: u64, moment: Moment) {
         let threads = self.threads.lock();
         self.doom.arrange(calls, moment);
-        let alive = threads.alive.iter().filter_map(Weak::upgrade);
-        alive.for_each(|thread| thread.count_calls(calls > 0));
+        let alive = threads.alive.values().filter_map(Weak::upgrade);
+        breath::for_each(alive, breath::OFTEN, |thread| thread.count_calls(calls > 0));
     }
 
     /// Forgets a thread that was never started.
     pub fn forget_thread(&self, thread: &Thread) {
-        self.threads
-            .lock()
-            .alive
-            .retain(|alive| !core::ptr::eq(alive.as_ptr(), thread));
+        self.threads.lock().alive.remove(&thread.number);
     }
 
     /// Ends a thread; the last one ends the process.
     pub fn end_thread(&self, thread: &Thread, end: End) {
         let is_last = {
             let mut threads = self.threads.lock();
-            threads
-                .alive
-                .retain(|alive| !core::ptr::eq(alive.as_ptr(), thread));
+            threads.alive.remove(&thread.number);
             threads.alive.is_empty()
         };
         thread.ending.finish(end);
@@ -256,20 +252,26 @@ impl Process {
             return;
         }
         let ended = Arc::new(core::mem::take(&mut self.threads.lock().alive));
-        let threads = || ended.iter().filter_map(Weak::upgrade);
+        let threads = || ended.values().filter_map(Weak::upgrade);
         breath::for_each(threads(), breath::OFTEN, |thread| thread.note_end());
         let capabilities = self.table.lock().clear();
+        let mut cpus = CpuMask::default();
         let space = self.space.lock().take();
         if let Some(space) = space {
             space.end(ended.clone());
             // CPUs that have its page table loaded let go of it as soon as they see the mark.
-            space
-                .cpus()
-                .others()
-                .for_each(|cpu| apic::send_ipi(cpu, apic::WAKE_VECTOR as u8));
+            breath::for_each(space.cpus().others(), 1, |cpu| {
+                apic::send_ipi(cpu, apic::WAKE_VECTOR as u8);
+                cpus.insert(cpu.index());
+            });
         }
+        breath::for_each(threads(), 1, |thread| {
+            if !thread.let_go() {
+                thread.cpu().into_iter().for_each(|cpu| cpus.insert(cpu.index()));
+            }
+        });
+        ipc::ended::let_go(&cpus);
         schedule::release_ended();
-        schedule::drop_ended();
         breath::for_each(capabilities, 1, drop);
         self.account.close();
         breath::for_each(threads(), 1, |thread| thread.ending.finish(end));

@@ -15,8 +15,8 @@ use core::cell::Cell;
 
 pub use lockfree::{CLOSED, Head, OPEN};
 
-use super::Parked;
-use crate::cpu;
+use super::{Parked, Queue};
+use crate::cpu::{self, breath};
 use crate::mailbox::CpuSet;
 use crate::percpu::word::{PerCpuWord, WordsExhausted};
 
@@ -60,17 +60,37 @@ impl Receivers {
 
     /// Takes a receiver of this CPU that has not ended.
     pub fn take(&self) -> Option<Parked> {
-        let head = self.head();
-        while head.get() > OPEN {
-            // SAFETY: 1. a word above `OPEN` is a token that was put there by `wait` or the assembly, and the
-            // next line takes it out.
-            let mut first = unsafe { Parked::from_word(head.get()) }?;
-            head.set(first.context().next);
-            if !first.is_dead() {
-                return Some(first);
-            }
-        }
-        None
+        core::iter::from_fn(|| self.take_first()).find(|first| !first.is_dead())
+    }
+
+    fn take_first(&self) -> Option<Parked> {
+        let word = Some(self.head().get()).filter(|word| *word > OPEN)?;
+        // SAFETY: 1. a word above `OPEN` is a token that was put there by `wait` or the assembly, and the
+        // next line takes it out.
+        let mut first = unsafe { Parked::from_word(word) }?;
+        self.head().set(first.context().next);
+        Some(first)
+    }
+
+    /// Takes all of those receivers of this CPU; the others wait as before.
+    pub fn take_out(&self, is_one: impl Fn(&Parked) -> bool) -> Queue {
+        let (mut out, mut others) = (Queue::new(), Queue::new());
+        breath::for_each(
+            core::iter::from_fn(|| self.take_first()),
+            breath::OFTEN,
+            |first| match is_one(&first) {
+                true => out.push_back(first),
+                false => others.push_front(first),
+            },
+        );
+        breath::for_each(
+            core::iter::from_fn(|| others.pop_front()),
+            breath::OFTEN,
+            |last| {
+                self.put_back(last);
+            },
+        );
+        out
     }
 
     /// Lets a receiver wait on this CPU. Whoever calls has seen, under the lock of the callers, that none waits.
@@ -82,7 +102,7 @@ impl Receivers {
     }
 
     /// Puts a receiver of this CPU back in front, where it was taken from; nothing else has happened here meanwhile.
-    pub fn put_back(&self, mut receiver: Parked) {
+    fn put_back(&self, mut receiver: Parked) {
         let head = self.head();
         assert!(
             head.get() != CLOSED,

@@ -3,8 +3,7 @@
 //! Besides the process, every CPU that has the page table loaded holds it. So when the last holder lets go,
 //! no CPU can reach a page of it, and everything mapped goes back.
 
-use alloc::sync::{Arc, Weak};
-use alloc::vec::Vec;
+use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use abi::syscall::access;
@@ -13,7 +12,8 @@ use abi::{MAX_CPUS, PAGE_SIZE, Status};
 
 use super::notification::Notices;
 use super::ranges::{Range, Ranges};
-use super::{Account, Memory, Thread, thread, window};
+use super::thread::{self, Threads};
+use super::{Account, Memory, window};
 use crate::boot::options;
 use crate::cpu::{self, breath};
 use crate::ipc;
@@ -41,7 +41,7 @@ pub struct Space {
     account: Arc<Account>,
     inner: Lock<Inner, { rank::SPACE }>,
     /// Threads of the process that has ended.
-    threads: Lock<Option<Arc<Vec<Weak<Thread>>>>, { rank::SPACE }>,
+    threads: Lock<Option<Arc<Threads>>, { rank::SPACE }>,
     /// The last field: those who wait are told when all of the above is back where it came from.
     notices: Notices,
 }
@@ -114,7 +114,7 @@ impl Space {
     }
 
     /// Its process, of these threads, has ended: no CPU should keep it.
-    pub fn end(&self, threads: Arc<Vec<Weak<Thread>>>) {
+    pub fn end(&self, threads: Arc<Threads>) {
         let before = self.threads.lock().replace(threads);
         drop(before);
         if !self.has_ended.swap(true, Ordering::SeqCst) {
@@ -318,7 +318,7 @@ fn check_range(address: u64, pages: u64) -> Result<(), Refusal> {
 /// never answer: their callers learn it now, and not when that wait ends.
 impl Drop for Space {
     fn drop(&mut self) {
-        let threads = self.threads.get_mut().iter().flat_map(|threads| threads.iter());
+        let threads = self.threads.get_mut().iter().flat_map(|threads| threads.values());
         breath::for_each(threads, breath::OFTEN, |thread| {
             let caller = thread.upgrade().and_then(|thread| thread.take_caller());
             caller.into_iter().for_each(ipc::lose);

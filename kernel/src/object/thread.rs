@@ -7,8 +7,8 @@
 //! A token is one word, the end of the thread's frame: where the entry stubs begin to push, and what the
 //! assembly of messages (`cpu/fast_path.rs`) moves about without counting anything.
 
+use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
-use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
@@ -22,6 +22,8 @@ use super::capability::{FastSlot, FastTable};
 use super::census::{Counted, Kind};
 use super::ending::Ending;
 use super::fault_handler::FaultHandler;
+use super::place::WaitsAt;
+use super::queue::InRow;
 use super::{Memory, Process, Space};
 use crate::cpu::fpu::State;
 use crate::cpu::frame::{Frame, SYSCALL_VECTOR};
@@ -53,6 +55,10 @@ pub struct Thread {
     pub(crate) caller: AtomicU64,
     /// Where its faults are told.
     pub handler: FaultHandler,
+    /// What it waits for in a row.
+    pub waits_at: WaitsAt,
+    /// In which row it waits.
+    pub in_row: InRow,
     /// At which it runs for itself.
     own_priority: AtomicU64,
     /// The CPU in whose queue it was put last.
@@ -83,8 +89,10 @@ pub struct Context {
     pub fs_base: u64,
     /// FPU registers, from the first use on.
     pub fpu: Option<State>,
-    /// The word behind this thread in a chain of receivers.
+    /// The word behind this thread in a chain of receivers, or in a row.
     pub next: u64,
+    /// The word in front of it in a row.
+    pub previous: u64,
     /// At which it runs, or would: a caller's, while it serves one; else its own. Wrong for a receiver that waits.
     pub priority: u64,
     /// Where its more words of a message are, in the physical map; 0 without a message page.
@@ -169,6 +177,7 @@ impl Thread {
             fs_base: 0,
             fpu: None,
             next: 0,
+            previous: 0,
             priority,
             page: 0,
             page_memory: None,
@@ -193,6 +202,8 @@ impl Thread {
             ending: Ending::new(),
             caller: AtomicU64::new(0),
             handler: FaultHandler::none(),
+            waits_at: WaitsAt::nothing(),
+            in_row: InRow::none(),
             own_priority,
             queue: AtomicU16::new(NOWHERE),
             affinity: Lock::new(Affinity {
@@ -334,6 +345,12 @@ impl Parked {
     /// 1. The word is 0, or came from [`Parked::into_word`] and has not been made a token again since.
     pub unsafe fn from_word(word: u64) -> Option<Parked> {
         NonNull::new(core::ptr::with_exposed_provenance_mut(word as usize)).map(Parked)
+    }
+
+    /// The word of a thread's token, for whoever knows where that is.
+    pub fn word_of(thread: &Thread) -> u64 {
+        let frame = core::ptr::from_ref(thread).cast::<Frame>();
+        frame.wrapping_add(1).expose_provenance() as u64
     }
 
     fn pointer(&self) -> *const Thread {
@@ -558,9 +575,12 @@ impl core::ops::DerefMut for Running {
     }
 }
 
+/// Threads of a process, by their numbers.
+pub type Threads = BTreeMap<u64, Weak<Thread>>;
+
 /// Lets go of what is left of threads that have ended, if nobody else has the list.
-pub fn forget(ended: Option<Arc<Vec<Weak<Thread>>>>) {
-    if let Some(threads) = ended.and_then(Arc::into_inner) {
-        breath::for_each(threads, 1, drop);
+pub fn forget(ended: Option<Arc<Threads>>) {
+    if let Some(mut threads) = ended.and_then(Arc::into_inner) {
+        breath::for_each(core::iter::from_fn(|| threads.pop_first()), 1, drop);
     }
 }

@@ -6,8 +6,7 @@
 use abi::syscall::CpuMask;
 use percpu_core::CpuId;
 
-use super::suspended::{self, Then};
-use super::{balance, queue};
+use super::{balance, queue, suspended};
 use crate::cpu;
 use crate::ipc::requests;
 use crate::object::Parked;
@@ -63,7 +62,7 @@ fn place(mut preferred: Option<CpuId>, mut thread: Parked, is_first: bool) {
         let target = target.or_else(|| target_of(&mut thread, cpu::this_cpu()));
         let refused = match target {
             Some(cpu) => queue::push(cpu, thread, is_first),
-            None => suspended::suspend(thread, Then::Run).map_err(|(thread, _)| thread),
+            None => suspended::suspend(thread),
         };
         match refused {
             Ok(()) => return,

@@ -6,6 +6,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use abi::syscall::PRIORITIES;
 use lockfree::Idle;
 use percpu_core::CpuId;
 
@@ -57,8 +58,12 @@ pub fn push(cpu: CpuId, mut thread: Parked, is_first: bool) -> Result<(), Parked
         if !IS_OPEN.on(cpu).load(Ordering::Relaxed) {
             return Err(thread);
         }
-        // Not before: whoever changes it looks for the thread here afterwards.
-        let priority = thread.settle_priority();
+        // Not before: whoever changes it, or ends it, looks for the thread here afterwards. One that has ended only goes:
+        // nobody keeps it waiting for that.
+        let priority = match thread.is_dead() {
+            true => PRIORITIES - 1,
+            false => thread.settle_priority(),
+        };
         queue.push(priority, thread, is_first);
         READY.on(cpu).store(queue.occupied(), Ordering::SeqCst);
         priority
@@ -113,11 +118,11 @@ pub fn load(cpu: CpuId, priority: u64) -> usize {
     2 * queued + usize::from(runs)
 }
 
-/// Takes a thread whose priority was changed out of the queue that it is in, if it is in one.
+/// Takes a thread out of the queue that it is in, if it is in one.
 pub fn take_out(thread: &Thread) -> Option<Parked> {
     let cpu = thread.queue()?;
     let mut queue = QUEUE.on(cpu).lock();
-    let found = queue.remove(|queued| core::ptr::eq(queued.thread(), thread));
+    let found = queue.remove(thread);
     READY.on(cpu).store(queue.occupied(), Ordering::SeqCst);
     found
 }

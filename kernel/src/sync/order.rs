@@ -54,30 +54,32 @@ ranks! {
     ENDING = 12 "ending",
     /// Threads whose CPUs are off.
     SUSPENDED = 13 "suspended threads",
+    /// What a thread waits for.
+    PLACE = 14 "place of a thread",
     /// Where a thread may run.
-    AFFINITY = 14 "affinity",
+    AFFINITY = 15 "affinity",
     /// Calls handed to a CPU.
-    REQUESTS = 15 "queue of requests",
+    REQUESTS = 16 "queue of requests",
     /// Threads that are ready.
-    RUN_QUEUE = 16 "run queue",
+    RUN_QUEUE = 17 "run queue",
     /// Processes that end with their maker.
-    BELOW = 17 "processes below one",
+    BELOW = 18 "processes below one",
     /// What was derived from what.
-    TREE = 18 "tree of capabilities",
+    TREE = 19 "tree of capabilities",
     /// Pages of the heap that an account pays for.
-    PAGES = 19 "heap of an account",
+    PAGES = 20 "heap of an account",
     /// What a process pays.
-    ACCOUNT = 20 "account",
+    ACCOUNT = 21 "account",
     /// The kernel's part of the first chunk.
-    WORDS = 21 "per-CPU words",
+    WORDS = 22 "per-CPU words",
     /// The allocator.
-    HEAP = 22 "heap",
+    HEAP = 23 "heap",
     /// Free frames of a node.
-    FRAMES = 23 "frame pool",
+    FRAMES = 24 "frame pool",
     /// Registers of I/O APICs.
-    LINES = 24 "lines of interrupts",
+    LINES = 25 "lines of interrupts",
     /// The serial line.
-    CONSOLE = 25 "console",
+    CONSOLE = 26 "console",
 }
 
 type Place = Option<&'static Location<'static>>;

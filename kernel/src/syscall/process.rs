@@ -7,8 +7,8 @@ use abi::{Call, Registers, Rights, Status};
 
 use super::answer;
 use crate::object::process::Name;
-use crate::object::{Account, Capability, Object, Process, Running};
-use crate::refusal::{Answer, DONE, require};
+use crate::object::{Account, Capability, Object, Place, Process, Running};
+use crate::refusal::{Answer, DONE, Refusal, require};
 use crate::{ipc, schedule};
 
 /// `ProcessCreate`: `[frames, name, name]`.
@@ -118,8 +118,14 @@ pub fn wait(caller: Running, words: &[u64; 9]) {
     };
     let waiter = caller.park();
     let waiter = match &ending {
-        Object::Process(process) => process.ending.wait(waiter),
-        Object::Thread(thread) => thread.ending.wait(waiter),
+        Object::Process(process) => {
+            let place = Place::Process(Arc::downgrade(process));
+            process.ending.wait(waiter, place)
+        }
+        Object::Thread(thread) => {
+            let place = Place::Thread(Arc::downgrade(thread));
+            thread.ending.wait(waiter, place)
+        }
         _ => Some(waiter),
     };
     // A CPU that idles must not keep what it waited for.

@@ -23,6 +23,7 @@ mod priorities;
 #[expect(unsafe_code, reason = "sets and reads registers around calls")]
 mod registers;
 mod sums;
+mod waits;
 
 use userlib::abi::Handle;
 use userlib::abi::syscall::{CpuMask, DEFAULT_PRIORITY};
@@ -42,6 +43,7 @@ fn main() -> Result<u64, Refusal> {
     registers::check(&mut checks)?;
     fpu::check(&mut checks)?;
     ends::check(&mut checks)?;
+    waits::check(&mut checks)?;
     long::check(&mut checks)?;
     faults::check(&mut checks)?;
     sums::check(&mut checks)?;
