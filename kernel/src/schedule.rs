@@ -27,6 +27,7 @@ use crate::{fault, mailbox, syscall};
 pub use balance::{is_any_online, least_loaded};
 pub use leave::order as order_to_leave;
 pub use place::{make_ready, make_ready_first, make_ready_on, open, start};
+pub use queue::{CURRENT, READY};
 pub use spaces::release_ended;
 pub use suspended::{reconsider, release, send_receiver};
 

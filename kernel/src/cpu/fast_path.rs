@@ -46,6 +46,7 @@
 
 use core::arch::global_asm;
 use core::mem::offset_of;
+use core::sync::atomic::AtomicU64;
 
 use abi::Call;
 use abi::fault::Verdict;
@@ -63,6 +64,8 @@ use crate::object::capability::FastTable;
 use crate::object::capability::{FAST_SLOTS, FastSlot};
 use crate::object::receivers::{CLOSED, OPEN};
 use crate::object::thread::{Context, Fast, Thread, attention};
+use crate::percpu::PerCpu;
+use crate::schedule::{CURRENT, READY};
 
 unsafe extern "C" {
     /// Where SYSCALL enters on a CPU with FSGSBASE.
@@ -83,6 +86,7 @@ const fn of_fast(offset: usize) -> isize {
 }
 
 const _: () = assert!(offset_of!(Thread, context) == 0 && offset_of!(Context, frame) == 0);
+const _: () = assert!(size_of::<PerCpu<AtomicU64>>() == size_of::<u64>());
 const _: () = assert!(CLOSED == 0 && OPEN == 1 && FAST_SLOTS.is_power_of_two());
 
 global_asm!(
@@ -221,8 +225,10 @@ global_asm!(
     mov rbx, gs:[r11]
     cmp rbx, {open}
     jbe \refused
+    mov rax, [rsp + {priority}]
     cmp qword ptr [rbx + {attention}], 0
-    jne \refused
+    jne 21f
+20: mov [rbx + {priority}], rax
     .if \has_more
     FAST_PAGES \refused
     .endif
@@ -231,12 +237,17 @@ global_asm!(
     FAST_COPY
     .endif
     mov rdi, r15
-    mov rax, [rsp + {priority}]
-    mov [rbx + {priority}], rax
     mov rax, [rbx + {next}]
     mov gs:[r11], rax
     mov [rbx + {caller}], rsp
     FAST_SWITCH
+    /* R has a floor, perhaps. */
+21: cmp qword ptr [rbx + {attention}], {floor}
+    jne \refused
+    mov rcx, [rbx + {own_priority}]
+    cmp rax, rcx
+    cmovb rax, rcx
+    jmp 20b
     .endm
 
     .macro FAST_ANSWER has_more refused faulted
@@ -247,13 +258,13 @@ global_asm!(
     cmp rdi, [rcx + {receive}]
     jne \refused
     cmp qword ptr [rsp + {attention}], 0
-    jne \refused
+    jne 23f
     mov rbx, [rsp + {caller}]
     test rbx, rbx
     jz \refused
-    cmp qword ptr [rbx + {attention}], 0
-    jne \faulted
-    mov r15, gs:[r11]
+    test qword ptr [rbx + {attention}], {but_floor}
+    jnz \faulted
+22: mov r15, gs:[r11]
     test r15, r15
     jz \refused
     .if \has_more
@@ -268,6 +279,24 @@ global_asm!(
     mov qword ptr [rsp + {caller}], 0
     xor edi, edi
     FAST_SWITCH
+    /* S has a floor, perhaps: this CPU may have run more urgently than C. */
+23: cmp qword ptr [rsp + {attention}], {floor}
+    jne \refused
+    mov rbx, [rsp + {caller}]
+    test rbx, rbx
+    jz \refused
+    test qword ptr [rbx + {attention}], {but_floor}
+    jnz \refused
+    mov rcx, [rbx + {priority}]
+    cmp rcx, gs:[rip + {current}]
+    jae 22b
+    mov rax, rcx
+    xchg gs:[rip + {current}], rax
+    mov rax, gs:[rip + {ready}]
+    shr rax, cl
+    cmp rax, 1
+    jbe 22b
+    jmp \refused
     .endm
 
     .text
@@ -295,8 +324,8 @@ fast_syscall_stub:
     /* Nothing is asked for: the user's GS base is mended, as at every exit. */
 7:  test rax, rax
     jnz syscall_by_rust
-    cmp qword ptr [rsp + {attention}], 0
-    jne syscall_by_rust
+    test qword ptr [rsp + {attention}], {but_floor}
+    jnz syscall_by_rust
     mov rsp, gs:[rip + {local} + {scratch}]
     mov rax, gs:[rip + {local} + {user_gs}]
     swapgs
@@ -379,7 +408,12 @@ fast_syscall_stub:
     next = const of_context(offset_of!(Context, next)),
     priority = const of_context(offset_of!(Context, priority)),
     attention = const of_fast(offset_of!(Fast, attention)),
-    calling = const !(attention::CALLER_ELSEWHERE as i32),
+    calling = const !((attention::CALLER_ELSEWHERE | attention::FLOOR) as i32),
+    floor = const attention::FLOOR,
+    but_floor = const !(attention::FLOOR as i32),
+    own_priority = const of_frame(offset_of!(Thread, own_priority)),
+    current = sym CURRENT,
+    ready = sym READY,
     root = const of_fast(offset_of!(Fast, root)),
     cpus = const of_fast(offset_of!(Fast, cpus)),
     table = const of_fast(offset_of!(Fast, table)),

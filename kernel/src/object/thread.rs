@@ -60,7 +60,7 @@ pub struct Thread {
     /// In which row it waits.
     pub in_row: InRow,
     /// At which it runs for itself.
-    own_priority: AtomicU64,
+    pub(crate) own_priority: AtomicU64,
     /// The CPU in whose queue it was put last.
     queue: AtomicU16,
     affinity: Lock<Affinity, { rank::AFFINITY }>,
@@ -257,10 +257,15 @@ impl Thread {
         self.fast.attention.fetch_or(attention::MOVED, Ordering::SeqCst);
     }
 
-    /// Whether its own priority holds also while it serves somebody less urgent.
+    /// Whether its own priority holds also while it serves somebody less urgent. If it serves somebody without a floor now,
+    /// it may be at another priority than he.
     pub fn set_floor(&self, is_floor: bool) {
-        let value = if is_floor { attention::FLOOR } else { 0 };
-        self.set_attention(attention::FLOOR, value);
+        let had_floor = self.fast.attention.load(Ordering::SeqCst) & attention::FLOOR != 0;
+        match is_floor {
+            true => self.set_attention(attention::FLOOR, attention::FLOOR),
+            false if had_floor => self.set_attention(attention::FLOOR | attention::RAISED, attention::RAISED),
+            false => {}
+        }
     }
 
     /// The CPU in whose queue it was put last.
@@ -281,7 +286,7 @@ impl Thread {
 
     /// Whether nothing about it has changed since a CPU entered it.
     pub fn is_settled(&self) -> bool {
-        self.fast.attention.load(Ordering::SeqCst) == 0
+        self.fast.attention.load(Ordering::SeqCst) & !attention::FLOOR == 0
     }
 
     /// Whether it ran on `cpu` last, which keeps its address space, and needs no look before it goes on there.
@@ -318,11 +323,11 @@ impl Thread {
 
     fn set_attention(&self, bits: u64, value: u64) {
         let before = self.fast.attention.load(Ordering::SeqCst);
-        if before & bits & !value != 0 {
-            self.fast.attention.fetch_and(!(bits & !value), Ordering::SeqCst);
-        }
         if value & !before != 0 {
             self.fast.attention.fetch_or(value, Ordering::SeqCst);
+        }
+        if before & bits & !value != 0 {
+            self.fast.attention.fetch_and(!(bits & !value), Ordering::SeqCst);
         }
     }
 }

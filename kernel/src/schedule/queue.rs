@@ -20,11 +20,11 @@ per_cpu! {
     /// Threads that are ready to run here.
     static QUEUE: Lock<Levels, { rank::RUN_QUEUE }> = Lock::new(Levels::new());
     /// Which priorities they have: bit p.
-    static READY: AtomicU64 = AtomicU64::new(0);
+    pub static READY: AtomicU64 = AtomicU64::new(0);
     /// Whether threads may come here: a CPU that goes closes its queue. Under its lock.
     static IS_OPEN: AtomicBool = AtomicBool::new(false);
     /// The priority at which this CPU runs a thread.
-    static CURRENT: AtomicU64 = AtomicU64::new(0);
+    pub static CURRENT: AtomicU64 = AtomicU64::new(0);
     /// Set before the queue is looked at for the last time, so that whoever queues later sends an interrupt.
     static IDLE: Idle = Idle::at_boot();
 }

@@ -93,6 +93,11 @@ fn calls(checks: &mut Checks, samples: &mut Samples) -> Result<(), Refusal> {
     samples.measure(checks, "round-trip-same-space", || {
         stopwatch::round_trip(own.endpoint)
     });
+    let floor = Peer::start(Home::Other, peer::echo_floor())?;
+    warm_up(|| stopwatch::round_trip(floor.endpoint));
+    samples.measure(checks, "round-trip-floor", || {
+        stopwatch::round_trip(floor.endpoint)
+    });
     let long = Peer::start(Home::Other, peer::echo_long())?;
     let page = MessagePage::new()?;
     warm_up(|| stopwatch::round_trip_long(long.endpoint, &page));

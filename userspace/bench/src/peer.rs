@@ -5,7 +5,7 @@
 use core::arch::global_asm;
 
 use userlib::abi::fault::Verdict;
-use userlib::abi::syscall::Placement;
+use userlib::abi::syscall::{DEFAULT_PRIORITY, Placement};
 use userlib::abi::{Call, Handle, Rights, mark};
 use userlib::ipc::Endpoint;
 use userlib::memory::Memory;
@@ -13,12 +13,14 @@ use userlib::process::{self, CODE_ADDRESS, Child};
 use userlib::thread::{self, Place};
 use userlib::{Refusal, machine};
 
+use crate::HIGHEST;
+
 /// Frames for a page of code and its page tables; the window needs some for each CPU.
 const FRAMES: u64 = 32;
 const FRAMES_PER_CPU: u64 = 2;
 
 global_asm!(
-    ".global bench_echo, bench_clock, bench_clock_back, bench_echo_fpu, bench_resume, bench_echo_long, bench_end",
+    ".global bench_echo, bench_clock, bench_clock_back, bench_echo_floor, bench_echo_fpu, bench_resume, bench_echo_long, bench_end",
     "bench_echo:",
     "mov rbx, rdi",
     "mov eax, {receive}",
@@ -52,6 +54,15 @@ global_asm!(
     "mov rdi, rbx",
     "mov eax, {reply_receive}",
     "jmp 4b",
+    "bench_echo_floor:",
+    "mov rbx, rdi",
+    "xor edi, edi",
+    "mov esi, {highest}",
+    "mov edx, 1",
+    "mov eax, {priority}",
+    "syscall",
+    "mov rdi, rbx",
+    "jmp bench_echo",
     "bench_echo_fpu:",
     "pxor xmm0, xmm0",
     "jmp bench_echo",
@@ -82,6 +93,8 @@ global_asm!(
     "bench_end:",
     receive = const Call::Receive as u64,
     reply_receive = const Call::ReplyReceive as u64,
+    highest = const HIGHEST,
+    priority = const Call::ThreadPriority as u64,
     message_page = const Call::MessagePage as u64,
     resume_at = const Verdict::ResumeAt as u64,
     begin = const mark::BEGIN,
@@ -92,6 +105,7 @@ unsafe extern "C" {
     static bench_echo: u8;
     static bench_clock: u8;
     static bench_clock_back: u8;
+    static bench_echo_floor: u8;
     static bench_echo_fpu: u8;
     static bench_resume: u8;
     static bench_echo_long: u8;
@@ -114,9 +128,17 @@ pub fn echo() -> Code {
 
 /// The same with FPU state of its own.
 pub fn echo_fpu() -> Code {
+    echo_from(&raw const bench_echo_fpu)
+}
+
+/// The same, at the highest priority whoever calls.
+pub fn echo_floor() -> Code {
+    echo_from(&raw const bench_echo_floor)
+}
+
+fn echo_from(entry: *const u8) -> Code {
     Code {
-        start: &raw const bench_echo,
-        skip: &raw const bench_echo_fpu as usize - &raw const bench_echo as usize,
+        skip: entry as usize - &raw const bench_echo as usize,
         ..between(&raw const bench_echo, &raw const bench_end)
     }
 }
@@ -128,7 +150,7 @@ pub fn clock() -> Code {
 
 /// The same; the witness' window begins there.
 pub fn clock_back() -> Code {
-    between(&raw const bench_clock_back, &raw const bench_echo_fpu)
+    between(&raw const bench_clock_back, &raw const bench_echo_floor)
 }
 
 /// Answers faults at an instruction of two bytes: the thread goes on behind it.
@@ -192,6 +214,7 @@ fn fill(endpoint: Endpoint, code: Code) -> Result<(Child, Handle), Refusal> {
     let bytes = unsafe { core::slice::from_raw_parts(code.start, code.bytes) };
     child.map_code(bytes)?;
     let theirs = process::grant(child.process(), endpoint.0, Rights::RECEIVE, 0)?;
+    process::set_priority(child.process(), HIGHEST, DEFAULT_PRIORITY)?;
     let page = Memory::create(child.process(), 1, Placement::Anywhere)?;
     child.grant(page.handle(), Rights::READ.or(Rights::WRITE), 0)?;
     Ok((child, theirs))

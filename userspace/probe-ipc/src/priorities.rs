@@ -3,6 +3,8 @@
 //! Threads here stay on CPU 0, the first one at [`TOP`], the highest that this program may give. A bystander of a
 //! middle priority counts its turns when it is let: they tell at which priority somebody else was running.
 
+mod floors;
+
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use userlib::abi::syscall::{DEFAULT_PRIORITY, PRIORITIES};
@@ -48,7 +50,7 @@ pub fn check(checks: &mut Checks) -> Result<(), Refusal> {
     woken(checks)?;
     donated(checks, bystander)?;
     donated_to_urgent(checks, bystander)?;
-    floor(checks, bystander)?;
+    floors::check(checks, bystander)?;
     given_back(checks)?;
     raised(checks, bystander)?;
     lost(checks, bystander)?;
@@ -305,38 +307,6 @@ fn donated_to_urgent(checks: &mut Checks, bystander: Bystander) -> Result<(), Re
         SEEN.load(Ordering::SeqCst),
         TURNS_IN_A_ROW,
     );
-    bystander.done.wait()?;
-    helpers::stop(endpoint, server)?;
-    ipc::drop_capability(endpoint.0)
-}
-
-/// A server with a floor runs at it for a caller of low priority, who has his own when he is answered.
-fn floor(checks: &mut Checks, bystander: Bystander) -> Result<(), Refusal> {
-    let endpoint = Endpoint::create()?;
-    let server = serve(endpoint, LOW, move |received| match received.message.label {
-        1 => {
-            let let_go = bystander.let_go(TURNS_IN_A_ROW);
-            assert!(let_go.is_ok(), "the bystander is let go");
-            SEEN.store(TURNS.load(Ordering::SeqCst), Ordering::SeqCst);
-        }
-        2 => assert!(
-            thread::set_priority_floor(TOP).is_ok(),
-            "the server may have a floor"
-        ),
-        _ => {}
-    })?;
-    endpoint.call(&message(2, 0))?;
-    let caller = spawn(LOW, move || {
-        let answered = endpoint.call(&message(1, 1));
-        let turns = TURNS.load(Ordering::SeqCst);
-        if answered == Ok(answer(1, 1)) {
-            turns
-        } else {
-            u64::MAX
-        }
-    })?;
-    checks.equal("floor-caller", caller.join(), Ok(TURNS_IN_A_ROW));
-    checks.equal("floor-server", SEEN.load(Ordering::SeqCst), 0);
     bystander.done.wait()?;
     helpers::stop(endpoint, server)?;
     ipc::drop_capability(endpoint.0)
