@@ -8,7 +8,7 @@ use abi::{Call, Registers, Rights, Status};
 use super::answer;
 use crate::object::process::Name;
 use crate::object::{Account, Capability, Object, Place, Process, Running};
-use crate::refusal::{Answer, DONE, Refusal, require};
+use crate::refusal::{Answer, DONE, require};
 use crate::{ipc, schedule};
 
 /// `ProcessCreate`: `[frames, name, name]`.
