@@ -4,8 +4,7 @@
 
 use core::fmt::{self, Write};
 
-use x86_64::instructions::port::Port;
-
+use crate::cpu::ports::{read_byte, write_byte};
 use crate::sync::{Lock, rank};
 
 const COM1: u16 = 0x3f8;
@@ -20,7 +19,7 @@ static CONSOLE: Lock<Serial, { rank::CONSOLE }> = Lock::new(Serial);
 /// 115,200 baud, 8 bits, no parity, FIFO on.
 pub fn initialize() {
     for (offset, value) in [(1, 0), (3, 0x80), (0, 1), (1, 0), (3, 3), (2, 0xc7), (4, 3)] {
-        write_port(COM1 + offset, value);
+        write_byte(COM1 + offset, value);
     }
 }
 
@@ -56,20 +55,10 @@ fn send(byte: u8) {
 }
 
 fn send_raw(byte: u8) {
-    while read_port(LINE_STATUS) & TRANSMITTER_EMPTY == 0 {
+    while read_byte(LINE_STATUS) & TRANSMITTER_EMPTY == 0 {
         core::hint::spin_loop();
     }
-    write_port(COM1, byte);
-}
-
-fn write_port(port: u16, value: u8) {
-    // SAFETY: the ports of COM1 have no effect on memory.
-    unsafe { Port::new(port).write(value) }
-}
-
-fn read_port(port: u16) -> u8 {
-    // SAFETY: as for writing; the registers read here have no side effect that anyone relies on.
-    unsafe { Port::new(port).read() }
+    write_byte(COM1, byte);
 }
 
 /// Prints a line of the kernel's log.

@@ -1,7 +1,8 @@
 //! Ends the emulator through its isa-debug-exit device, so that the launcher learns the verdict.
 
-use x86_64::instructions::port::Port;
+use crate::cpu::ports;
 
+/// The debug-exit device's, or nobody's.
 const PORT: u16 = 0xf4;
 
 /// What the launcher is told. QEMU's status becomes `value << 1 | 1`.
@@ -18,8 +19,7 @@ pub enum Verdict {
 
 /// Ends the run. On a machine without the device the CPU halts.
 pub fn end(verdict: Verdict) -> ! {
-    // SAFETY: port 0xf4 belongs to the debug-exit device, or to nothing.
-    unsafe { Port::new(PORT).write(verdict as u32) }
+    ports::write(PORT, 4, verdict as u32);
     halt()
 }
 

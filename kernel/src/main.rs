@@ -11,10 +11,8 @@ extern crate alloc;
 extern crate std;
 
 mod boot;
-#[expect(unsafe_code, reason = "drives the serial port")]
 mod console;
 mod cpu;
-#[expect(unsafe_code, reason = "writes the port that ends the emulator")]
 mod debug_exit;
 mod fault;
 mod hotplug;

@@ -13,11 +13,15 @@ use crate::boot::first_chunk;
 use crate::console::print_last_words;
 use crate::cpu::frame::Frame;
 use crate::debug_exit::{self, Verdict};
+use crate::fault::PAGE_FAULT;
 use crate::memory::PHYSICAL_OFFSET;
 
 static PANICKED: AtomicBool = AtomicBool::new(false);
 const MAX_DEPTH: usize = 24;
-const PAGE_FAULT: u64 = 14;
+/// In the order in which a frame names them.
+const REGISTERS: [&str; 15] = [
+    "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+];
 
 // Where lints run, std has the one panic handler.
 #[cfg_attr(target_os = "none", panic_handler)]
@@ -38,34 +42,16 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 
 /// An exception in kernel mode: prints the registers that it came with, then panics.
 pub fn on_exception(frame: &Frame) -> ! {
-    let Frame {
-        vector,
-        error,
-        rip,
-        rsp,
-        rflags,
-        ..
-    } = *frame;
+    let (vector, error, rip) = (frame.vector, frame.error, frame.rip);
     print_last_words(format_args!(
-        "exception {vector} in kernel mode, error {error:#x}, rip {rip:#x} rsp {rsp:#x} rflags {rflags:#x}\n\
-         rax {:#018x} rbx {:#018x} rcx {:#018x} rdx {:#018x}\nrsi {:#018x} rdi {:#018x} rbp {:#018x} r8  {:#018x}\n\
-         r9  {:#018x} r10 {:#018x} r11 {:#018x} r12 {:#018x}\nr13 {:#018x} r14 {:#018x} r15 {:#018x}\n",
-        frame.rax,
-        frame.rbx,
-        frame.rcx,
-        frame.rdx,
-        frame.rsi,
-        frame.rdi,
-        frame.rbp,
-        frame.r8,
-        frame.r9,
-        frame.r10,
-        frame.r11,
-        frame.r12,
-        frame.r13,
-        frame.r14,
-        frame.r15,
+        "exception {vector} in kernel mode, error {error:#x}, rip {rip:#x} rsp {:#x} rflags {:#x}",
+        frame.rsp, frame.rflags
     ));
+    for (index, (name, value)) in REGISTERS.iter().zip(frame.all().general).enumerate() {
+        let between = if index % 4 == 0 { "\n" } else { " " };
+        print_last_words(format_args!("{between}{name:3} {value:#018x}"));
+    }
+    print_last_words(format_args!("\n"));
     if vector == PAGE_FAULT {
         print_fault_address(crate::cpu::fault_address());
     }

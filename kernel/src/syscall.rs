@@ -34,37 +34,29 @@ pub fn handle(caller: Running) {
 fn act(mut caller: Running) {
     let frame = &caller.context().frame;
     let (number, words) = (frame.rax, frame.registers().0);
-    match Call::from_word(number) {
-        None => schedule::finish(caller, Err(Status::UnknownCall.into())),
-        Some(Call::Nothing) => schedule::finish(caller, DONE),
-        Some(Call::Call) => ipc::call(caller, &words),
-        Some(Call::ReplyReceive) => ipc::reply_receive(caller, &words),
-        Some(Call::Receive) => ipc::receive(caller, &words),
-        Some(Call::Reply) => ipc::reply(caller, &words),
-        Some(Call::NotificationWait) => notification::wait(caller, &words),
-        Some(Call::Wait) => process::wait(caller, &words),
-        Some(Call::ProcessExit) => process::exit(caller, &words),
-        Some(Call::ThreadExit) => thread::exit(caller, &words),
-        Some(Call::ThreadYield) => schedule::yield_now(caller),
-        Some(Call::CpuOffline) => cpus::offline(caller, &words),
-        Some(Call::CapabilityAccept) => finish(caller, |caller| capability::accept(caller, &words)),
-        Some(Call::CapabilityReceived) => finish(caller, capability::received),
-        Some(Call::ThreadAffinity) => finish(caller, |caller| thread::affinity(caller, &words)),
-        Some(Call::MessagePage) => finish(caller, |caller| ipc::pages::set(caller, &words)),
-        Some(Call::ThreadPriority) => finish(caller, |caller| thread::priority(caller, &words)),
-        Some(Call::ThreadFaults) => finish(caller, |caller| thread::faults(caller, &words)),
-        Some(Call::FaultRegisters) => finish(caller, |caller| ipc::faults::registers(caller, &words)),
-        Some(Call::FaultSetRegisters) => finish(caller, |caller| ipc::faults::set_registers(caller, &words)),
-        Some(call) => {
-            let answer = answer(call, caller.process(), &words);
-            schedule::finish(caller, answer);
-        }
-    }
-}
-
-/// For calls that answer at once, but about the thread itself.
-fn finish(mut caller: Running, act: impl FnOnce(&mut Running) -> Answer) {
-    let answer = act(&mut caller);
+    let answer = match Call::from_word(number) {
+        None => return schedule::finish(caller, Err(Status::UnknownCall.into())),
+        Some(Call::Nothing) => DONE,
+        Some(Call::Call) => return ipc::call(caller, &words),
+        Some(Call::ReplyReceive) => return ipc::reply_receive(caller, &words),
+        Some(Call::Receive) => return ipc::receive(caller, &words),
+        Some(Call::Reply) => return ipc::reply(caller, &words),
+        Some(Call::NotificationWait) => return notification::wait(caller, &words),
+        Some(Call::Wait) => return process::wait(caller, &words),
+        Some(Call::ProcessExit) => return process::exit(caller, &words),
+        Some(Call::ThreadExit) => return thread::exit(caller, &words),
+        Some(Call::ThreadYield) => return schedule::yield_now(caller),
+        Some(Call::CpuOffline) => return cpus::offline(caller, &words),
+        Some(Call::CapabilityAccept) => capability::accept(&mut caller, &words),
+        Some(Call::CapabilityReceived) => capability::received(&mut caller),
+        Some(Call::ThreadAffinity) => thread::affinity(&caller, &words),
+        Some(Call::MessagePage) => ipc::pages::set(&mut caller, &words),
+        Some(Call::ThreadPriority) => thread::priority(&mut caller, &words),
+        Some(Call::ThreadFaults) => thread::faults(&caller, &words),
+        Some(Call::FaultRegisters) => ipc::faults::registers(&mut caller, &words),
+        Some(Call::FaultSetRegisters) => ipc::faults::set_registers(&mut caller, &words),
+        Some(call) => answer(call, caller.process(), &words),
+    };
     schedule::finish(caller, answer);
 }
 

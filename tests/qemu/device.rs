@@ -14,73 +14,60 @@ const TIMER: Device = Device {
 };
 
 pub fn trials() -> Vec<Trial> {
-    let on = |shape: &str, machine: Machine| {
+    let line = Trial::test(
+        "device::the_line_goes_to_the_cpu_where_it_was_bound",
+        goes_to_its_cpu,
+    );
+    arrivals().into_iter().chain([line]).chain(refusals()).collect()
+}
+
+fn arrivals() -> [Trial; 4] {
+    let default = Machine::default();
+    let one_cpu = Machine {
+        nodes: vec![1],
+        ..default.clone()
+    };
+    let qemu64 = Machine {
+        cpu: "qemu64".into(),
+        ..default.clone()
+    };
+    let checked = Machine {
+        checked: true,
+        ..default.clone()
+    };
+    let shapes = [
+        ("4_on_2+2", default),
+        ("one_cpu", one_cpu),
+        ("qemu64", qemu64),
+        ("a_kernel_that_checks_itself", checked),
+    ];
+    shapes.map(|(shape, machine)| {
         Trial::test(format!("device::interrupts_arrive_on_{shape}"), move || {
             holds(&machine, PROBE, "driven 20")
         })
+    })
+}
+
+fn refusals() -> [Trial; 4] {
+    let claim = "not started: the kernel refused to claim an interrupt: BadArgument";
+    let ports = "not started: the kernel refused to make I/O ports: BadArgument";
+    let line = |interrupt| Device { interrupt, ..TIMER };
+    let range = |first_port, ports| Device {
+        first_port,
+        ports,
+        ..TIMER
     };
-    let refused = |what: &str, device: Device, said: &'static str| {
+    let refused = [
+        ("a_line_that_no_chip_has", line(24), claim),
+        ("a_line_without_a_vector", line(1 << 31), claim),
+        ("no_port_at_all", range(TIMER.first_port, 0), ports),
+        ("a_port_behind_the_last", range(0xffff, 2), ports),
+    ];
+    refused.map(|(what, device, said)| {
         Trial::test(format!("device::{what}_is_refused"), move || {
             is_refused(device, said)
         })
-    };
-    let default = Machine::default;
-    let claim = "not started: the kernel refused to claim an interrupt: BadArgument";
-    let ports = "not started: the kernel refused to make I/O ports: BadArgument";
-    vec![
-        on("4_on_2+2", default()),
-        on(
-            "one_cpu",
-            Machine {
-                nodes: vec![1],
-                ..default()
-            },
-        ),
-        on(
-            "qemu64",
-            Machine {
-                cpu: "qemu64".into(),
-                ..default()
-            },
-        ),
-        on(
-            "a_kernel_that_checks_itself",
-            Machine {
-                checked: true,
-                ..default()
-            },
-        ),
-        Trial::test(
-            "device::the_line_goes_to_the_cpu_where_it_was_bound",
-            goes_to_its_cpu,
-        ),
-        refused(
-            "a_line_that_no_chip_has",
-            Device {
-                interrupt: 24,
-                ..TIMER
-            },
-            claim,
-        ),
-        refused(
-            "a_line_without_a_vector",
-            Device {
-                interrupt: 1 << 31,
-                ..TIMER
-            },
-            claim,
-        ),
-        refused("no_port_at_all", Device { ports: 0, ..TIMER }, ports),
-        refused(
-            "a_port_behind_the_last",
-            Device {
-                first_port: 0xffff,
-                ports: 2,
-                ..TIMER
-            },
-            ports,
-        ),
-    ]
+    })
 }
 
 /// QEMU's own view of the I/O APIC, after a driver on each CPU.

@@ -15,6 +15,17 @@ const PAGE: u64 = 4096;
 const MOST_MOMENTS: usize = 400;
 
 pub fn trials() -> Vec<Trial> {
+    let others = [
+        Trial::test("service::pages_lie_where_they_were_asked_for", || {
+            outside(&[1, 2])
+        }),
+        Trial::test("service::stress_with_two_seeds", stress),
+        Trial::test("service::percpu_stat_prints_linuxs_fields", percpu_stat),
+    ];
+    probes().into_iter().chain(others).collect()
+}
+
+fn probes() -> [Trial; 13] {
     let shaped = |nodes: &[u32]| Machine {
         nodes: nodes.to_vec(),
         ..Machine::default()
@@ -66,19 +77,11 @@ pub fn trials() -> Vec<Trial> {
             shaped(&[4, 4]),
         ),
     ];
-    let probes = probes.map(|(probe, last, shape, machine)| {
+    probes.map(|(probe, last, shape, machine)| {
         let name = probe.split(':').next().unwrap_or(probe);
         let trial = format!("service::{name}_on_{shape}");
         Trial::test(trial, move || holds(&machine, probe, last))
-    });
-    let others = [
-        Trial::test("service::pages_lie_where_they_were_asked_for", || {
-            outside(&[1, 2])
-        }),
-        Trial::test("service::stress_with_two_seeds", stress),
-        Trial::test("service::percpu_stat_prints_linuxs_fields", percpu_stat),
-    ];
-    probes.into_iter().chain(others).collect()
+    })
 }
 
 fn stress() -> Result<(), Failed> {

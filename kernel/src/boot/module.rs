@@ -4,7 +4,6 @@ use core::ops::Range;
 
 use boot_files::{Archive, ArchiveError};
 use bootloader_api::BootInfo;
-use percpu_core::PAGE_SIZE;
 
 use super::options;
 use crate::log;
@@ -22,7 +21,7 @@ pub fn keep(info: &BootInfo) {
     let module: &[u8] = match info.ramdisk_addr.into_option() {
         Some(address) => {
             // Where the door has mapped it, it does not stay: in the physical map it does.
-            let start = physical_pointer(kernel_map::physical_of(address) + address % PAGE_SIZE);
+            let start = physical_pointer(kernel_map::physical_of(address));
             // SAFETY: the boot door says that the module lies there, in frames one behind the other; the
             // memory map leaves it out, so nobody writes it.
             unsafe { core::slice::from_raw_parts(start, info.ramdisk_len as usize) }

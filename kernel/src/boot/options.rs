@@ -29,7 +29,6 @@ pub enum Builder {
 
 impl Builder {
     /// Linux's name.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Builder::Auto => "auto",

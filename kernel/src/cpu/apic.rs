@@ -8,10 +8,9 @@ pub mod lines;
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use percpu_core::{ApicId, CpuId};
-use x86_64::instructions::port::Port;
-
+use super::ports::{read_byte, write_byte};
 use crate::boot::firmware;
+use percpu_core::{ApicId, CpuId};
 
 pub use access::{access, choose};
 
@@ -59,7 +58,8 @@ pub fn initialize() {
     write(LVT_TIMER, TIMER_VECTOR as u32);
     if SLICE.load(Ordering::Relaxed) == 0 {
         if firmware::has_8259() {
-            mask_legacy_interrupts();
+            // The two 8259s stay silent: their vectors would collide with exceptions.
+            [0x21, 0xa1].into_iter().for_each(|mask| write_byte(mask, 0xff));
         }
         SLICE.store(measure_slice(), Ordering::Relaxed);
         lines::initialize(firmware::madt());
@@ -119,36 +119,26 @@ fn send(to: ApicId, command: u32) {
 
 /// Lets the timer run for one slice of the PIT's channel 2 and reads how far it came.
 fn measure_slice() -> u32 {
-    let mut control: Port<u8> = Port::new(0x61);
-    let mut command: Port<u8> = Port::new(0x43);
-    let mut counter: Port<u8> = Port::new(0x42);
-    let [low, high] = SLICE_PIT_TICKS.to_le_bytes();
+    const CONTROL: u16 = 0x61;
+    const COMMAND: u16 = 0x43;
+    const COUNTER: u16 = 0x42;
     write(LVT_TIMER, MASKED);
-    // SAFETY: channel 2 drives only the speaker, whose gate stays closed; mode 0 raises its output once.
-    unsafe {
-        let gate = control.read() & !3;
-        control.write(gate);
-        command.write(0xb0);
-        counter.write(low);
-        counter.write(high);
-        write(INITIAL_COUNT, u32::MAX);
-        control.write(gate | 1);
-        while control.read() & 0x20 == 0 {
-            core::hint::spin_loop();
-        }
+    // Channel 2 drives only the speaker, whose gate stays closed; mode 0 raises its output once.
+    let gate = read_byte(CONTROL) & !3;
+    write_byte(CONTROL, gate);
+    write_byte(COMMAND, 0xb0);
+    for byte in SLICE_PIT_TICKS.to_le_bytes() {
+        write_byte(COUNTER, byte);
+    }
+    write(INITIAL_COUNT, u32::MAX);
+    write_byte(CONTROL, gate | 1);
+    while read_byte(CONTROL) & 0x20 == 0 {
+        core::hint::spin_loop();
     }
     let ticks = u32::MAX - read(CURRENT_COUNT);
     write(INITIAL_COUNT, 0);
     write(LVT_TIMER, TIMER_VECTOR as u32);
     ticks.max(1)
-}
-
-/// The two 8259s stay silent: their vectors would collide with exceptions.
-fn mask_legacy_interrupts() {
-    for port in [0x21u16, 0xa1] {
-        // SAFETY: writes the mask register of an 8259.
-        unsafe { Port::<u8>::new(port).write(0xff) };
-    }
 }
 
 fn read(offset: u16) -> u32 {

@@ -1,15 +1,15 @@
 //! Interrupts in the middle of long work: whoever loops as often as a program says breathes now and then.
 //!
 //! The kernel's code runs with interrupts off, and no thread is left in the middle of it. But how long interrupts are off
-//! must not be up to programs. So loops over frames, CPUs and threads, and walks of page tables, call [`breathe`], which lets in
-//! whatever has come, for one instruction. What the handler does then is little, since the interrupted code may hold any lock but the
-//! heap's: it serves the mailbox, which needs no other. A time slice that is over, and a wake-up, are
-//! noted, and raised again when the CPU is about to leave the kernel.
+//! must not be up to programs. So loops over frames, CPUs and threads, and walks of page tables, call [`breathe`]: for one
+//! instruction interrupts are on, and whatever has come is handled. In that moment the interrupted code may hold any lock but
+//! the heap's, so the handler serves only what needs none: the mailbox. The end of a time slice, a wake-up, and lines of
+//! devices are noted, and raised again when the CPU is about to leave the kernel.
 //!
-//! So it may be called with locks held, but for those of the heap, the frame pools and the console. Whoever waits for
+//! So breathing is allowed with locks held, but for those of the heap, the frame pools and the console. Whoever waits for
 //! a lock that is held over a breath breathes, too: `sync::Wait`.
 //!
-//! Between two breaths, and between a breath and an entry or exit, are at most [`MOST_INSTRUCTIONS`].
+//! At most [`MOST_INSTRUCTIONS`] pass between two breaths, and between one and an entry or exit.
 
 use core::cell::Cell;
 
@@ -28,15 +28,15 @@ pub const OFTEN: usize = 128;
 enum State {
     /// This CPU runs no threads yet.
     Booting,
-    /// It may breathe.
+    /// The next [`breathe`] lets interrupts in.
     Ready,
-    /// It does.
+    /// It is doing so: what comes now has interrupted the kernel's work, and is noted.
     Breathing,
-    /// It may not for a while.
+    /// Inside of [`hold`]: [`breathe`] does nothing.
     Holding,
 }
 
-/// What was noted.
+/// Bits of what was noted, for [`MISSED`].
 const SLICE_IS_OVER: u8 = 1;
 const WOKEN: u8 = 2;
 const LINES: u8 = 4;

@@ -1,23 +1,23 @@
 //! Every border between user and kernel mode: what the stubs call, and the words they need of this CPU.
 //! The stubs' instructions stand in `stubs.rs`; the rules that both follow stand here.
 //!
-//! **Entry.** A thread's registers are pushed straight into its own frame: TSS.rsp0 is the end of the current
-//! thread's frame, for the syscall stub as for the CPU. That is also the thread's token, which is handed to
-//! the scheduler. Then the stub continues on the CPU's kernel stack. **Exit** takes the frame of the token that
-//! [`set_current`] kept last, or of the one that was handed in and given back (`Running::stay`).
+//! **Entry.** TSS.rsp0 is the end of the current thread's frame, and both the CPU (on an interrupt) and the syscall stub push
+//! a thread's registers there: straight into the thread object. That address is also the thread's token, which [`current`]
+//! hands to the scheduler. Then the stub goes over to the CPU's kernel stack. **Exit** takes the registers from the frame at
+//! TSS.rsp0: of the thread that [`set_current`] named last, or of the one that came in and stays (`Running::stay`).
 //!
-//! **GS** (design invariant 4; no sign test, no conditional swapgs). A normal vector comes from user mode
-//! (saved CS says so: swapgs) or from kernel code with the kernel's base. NMI, #DF and #MC may come anywhere:
-//! they take the kernel's base from the top of their stack and put back what they found. #DB from user mode
+//! **GS** (design invariant 4). A normal vector comes from user mode, where saved CS says so and the stub swaps the bases,
+//! or from kernel code, which has the kernel's base. NMI, #DF and #MC may come between any two instructions, so with either:
+//! they take the kernel's base from the top of their own stack, and put back what they found. #DB from user mode
 //! moves to the normal way; from kernel mode it is a panic. Exit writes the user's base unconditionally,
 //! because user code can change it.
 //!
 //! **SMAP** is off while EFLAGS.AC is set, which user code may do. SYSCALL clears AC; on a CPU with SMAP every other
-//! stub begins with CLAC. The kernel looks at the end of each slice, and at each fault that it reports.
+//! stub begins with CLAC. Whether AC is clear is checked at the end of each slice, and at each fault that is reported.
 //!
 //! **SYSRET and IRET cannot fault:** selectors are constant, RFLAGS comes from user mode itself, and no page
 //! at or above `USER_END` can be mapped, so the saved RIP is canonical. Only a thread that came by SYSCALL
-//! leaves by SYSRET: the word at `vector` says so.
+//! leaves by SYSRET: its frame has `SYSCALL_VECTOR` where others have the number of an interrupt.
 
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU8, Ordering};

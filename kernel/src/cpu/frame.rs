@@ -52,7 +52,6 @@ const _: () = assert!(size_of::<Frame>() == 22 * 8);
 
 impl Frame {
     /// The registers of a thread that has not run yet. `entry` must lie in user space.
-    #[must_use]
     pub fn user(entry: u64, stack: u64, argument: u64) -> Frame {
         Frame {
             rdi: argument,
@@ -66,7 +65,6 @@ impl Frame {
     }
 
     /// The nine argument words of a system call.
-    #[must_use]
     pub fn registers(&self) -> Registers {
         Registers([
             self.rdi, self.rsi, self.rdx, self.r10, self.r8, self.r9, self.r12, self.r13, self.r14,
@@ -86,7 +84,6 @@ impl Frame {
     }
 
     /// All registers, for whoever handles a fault.
-    #[must_use]
     pub fn all(&self) -> FaultRegisters {
         FaultRegisters {
             general: [

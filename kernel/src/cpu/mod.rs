@@ -91,6 +91,7 @@ pub fn wait_for_interrupt() {
 }
 
 /// Takes the interrupts that are pending, and leaves interrupts off again. No lock is held.
+#[inline(always)]
 pub fn let_interrupts_in() {
     x86_64::instructions::interrupts::enable();
     // The first instruction behind it is not interrupted yet.

@@ -1,11 +1,12 @@
-//! I/O ports, for drivers in user space that were given them.
+//! I/O ports: the kernel's own, and for drivers in user space those that they were given.
 
 use x86_64::instructions::port::Port;
 
 /// Reads 1, 2 or 4 bytes.
+#[inline(always)]
 pub fn read(port: u16, width: u64) -> u32 {
-    // SAFETY: whoever holds the machine has given these ports to the driver that asks, and answers for what its device
-    // does with them.
+    // SAFETY: none of the kernel's own ports has an effect on memory. Of all others whoever holds the machine has given
+    // these to the driver that asks, and answers for what its device does with them.
     unsafe {
         match width {
             1 => Port::<u8>::new(port).read().into(),
@@ -16,6 +17,7 @@ pub fn read(port: u16, width: u64) -> u32 {
 }
 
 /// Writes 1, 2 or 4 bytes, the value's lowest.
+#[inline(always)]
 pub fn write(port: u16, width: u64, value: u32) {
     // SAFETY: as for `read`.
     unsafe {
@@ -25,4 +27,14 @@ pub fn write(port: u16, width: u64, value: u32) {
             _ => Port::<u32>::new(port).write(value),
         }
     }
+}
+
+/// Reads a byte.
+pub fn read_byte(port: u16) -> u8 {
+    read(port, 1) as u8
+}
+
+/// Writes a byte.
+pub fn write_byte(port: u16, value: u8) {
+    write(port, 1, value.into());
 }

@@ -1,5 +1,5 @@
-//! The stubs themselves: the only instructions that run with a user's GS base or a user's stack pointer in
-//! kernel mode. `entry.rs` says what they rely on, and which rules they follow.
+//! The stubs themselves: the instructions between a thread's registers and the kernel's Rust code, both ways. Only here,
+//! and in `fast_path.rs`, does the kernel run with a user's GS base or stack pointer. `entry.rs` has the rules.
 
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -12,53 +12,30 @@ use super::frame::{Frame, SYSCALL_VECTOR, USER_CODE, USER_DATA};
 use super::tables::TSS;
 
 unsafe extern "C" {
-    /// One stub of 16 bytes for each vector.
+    /// One stub of 16 bytes for each vector, where the IDT leads.
     pub static interrupt_stubs: [[u8; 16]; 256];
-    /// The same for a CPU with SMAP: user code may have set EFLAGS.AC, which would switch it off.
+    /// The same for a CPU with SMAP, each with a CLAC in front: user code may have set EFLAGS.AC, which would let the kernel
+    /// touch user pages.
     pub static interrupt_stubs_smap: [[u8; 16]; 256];
     /// Where SYSCALL enters.
     pub fn syscall_stub();
-    /// Takes the frame that was named last, and goes to user mode.
+    /// Goes to user mode, with the registers of the thread that `entry::set_current` named last.
     pub fn exit_to_user() -> !;
 }
 
 global_asm!(
     r#"
     .macro SAVE
-    push rdi
-    push rsi
-    push rdx
-    push rcx
-    push rax
-    push r8
-    push r9
-    push r10
-    push r11
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
+    .irp register, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
+    push \register
+    .endr
     cld
     .endm
 
     .macro RESTORE
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
-    pop r11
-    pop r10
-    pop r9
-    pop r8
-    pop rax
-    pop rcx
-    pop rdx
-    pop rsi
-    pop rdi
+    .irp register, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+    pop \register
+    .endr
     .endm
 
     .macro INTERRUPT_STUBS has_smap
@@ -79,9 +56,7 @@ global_asm!(
     .long vector
     .if vector == 2
     jmp nmi_entry
-    .elseif vector == 8
-    jmp fatal_entry
-    .elseif vector == 18
+    .elseif vector == 8 || vector == 18
     jmp fatal_entry
     .elseif vector == 1
     jmp debug_entry
@@ -177,13 +152,9 @@ debug_entry:
     mov gs:[rip + {local} + {scratch}], rax
     mov rax, rsp
     mov rsp, gs:[rip + {tss} + {rsp0}]
-    push qword ptr [rax + 48]
-    push qword ptr [rax + 40]
-    push qword ptr [rax + 32]
-    push qword ptr [rax + 24]
-    push qword ptr [rax + 16]
-    push qword ptr [rax + 8]
-    push qword ptr [rax]
+    .irp offset, 48, 40, 32, 24, 16, 8, 0
+    push qword ptr [rax + \offset]
+    .endr
     mov rax, gs:[rip + {local} + {scratch}]
     jmp user_entry
 

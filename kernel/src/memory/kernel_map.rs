@@ -8,11 +8,13 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use percpu_core::{NodeId, PAGE_SIZE};
+use x86_64::VirtAddr;
 use x86_64::registers::model_specific::{Efer, EferFlags};
+use x86_64::structures::paging::{OffsetPageTable, PageTable, Translate};
 
-use super::PHYSICAL_OFFSET;
 use super::frame::{self, PhysicalFrame};
 use super::table::{self, LARGE, NO_EXECUTE, PRESENT, Table, UNCACHED, WRITABLE, WRITE_THROUGH};
+use super::{PHYSICAL_OFFSET, physical_pointer};
 use crate::boot::info::Memory;
 use crate::cpu;
 use crate::log;
@@ -148,21 +150,13 @@ fn map_image(pml4: Table) {
     }
 }
 
-/// The frame of an address by the page table in use, which maps it.
+/// What an address stands for by the page table in use, which maps it.
 pub fn physical_of(address: u64) -> u64 {
-    // SAFETY: 1. CR3 points to a page table, and it stays until the switch.
-    let mut at = unsafe { Table::at(cpu::page_table()) };
-    for level in [4, 3, 2] {
-        match at.next(table::index(address, level)) {
-            Some(next) => at = next,
-            None => {
-                let mask = (1 << (3 + 9 * level)) - 1;
-                let base = at.read(table::index(address, level)) & table::ADDRESS & !mask;
-                return base | address & mask & !(PAGE_SIZE - 1);
-            }
-        }
-    }
-    at.read(table::index(address, 1)) & table::ADDRESS
+    let root = physical_pointer(cpu::page_table()).cast::<PageTable>();
+    // SAFETY: 1. CR3 points to a page table in the physical map, and it stays until the switch; nobody else changes it.
+    let tables = unsafe { OffsetPageTable::new(&mut *root, VirtAddr::new(PHYSICAL_OFFSET)) };
+    let physical = tables.translate_addr(VirtAddr::new(address));
+    physical.expect("the boot door maps what it names").as_u64()
 }
 
 /// The table that maps 2 MiB around an address in pages of 4 KiB, made if need be.

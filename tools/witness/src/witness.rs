@@ -107,7 +107,7 @@ impl Witness {
         }
     }
 
-    /// Whether this CPU's accesses to memory are asked for now.
+    /// Whether this CPU is in a window that a program began with `BeginTraced`: only then is each access to memory noted.
     #[must_use]
     pub fn is_traced(&self, cpu: u32) -> bool {
         let own = self.cpus.get(cpu as usize);

@@ -99,7 +99,9 @@ bare_call!(
     UNKNOWN
 );
 
-/// Loads all words, as a stub must, and calls; `$last` loads the last one.
+/// Sends a message of a label and six words to an endpoint, as a client's stub does: all are loaded into their registers
+/// in front of `syscall`, and counted. `$last` loads the sixth word, which some senders choose; `$operands` name it, and say
+/// which registers of the answer are read.
 macro_rules! call {
     ($begin:expr, [$last:literal], $endpoint:expr, $($operands:tt)*) => {
         reading!(

@@ -5,7 +5,7 @@
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use percpu_core::{FirmwareTables, PAGE_SIZE};
+use percpu_core::FirmwareTables;
 
 use super::memory;
 use crate::log;
@@ -75,8 +75,7 @@ fn copy_with_bad_checksum(rsdp: u64) -> u64 {
         slot.store(*byte, Ordering::Relaxed);
     }
     COPY.0[RSDP_CHECKSUM].fetch_xor(0x40, Ordering::Relaxed);
-    let link_address = COPY.0.as_ptr() as u64;
-    kernel_map::physical_of(link_address) + link_address % PAGE_SIZE
+    kernel_map::physical_of(COPY.0.as_ptr() as u64)
 }
 
 fn write(address: u64, bytes: &[u8]) {
