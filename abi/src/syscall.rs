@@ -156,7 +156,8 @@ calls! {
     /// (`loosely` 0), or may run anywhere (`loosely` 1). `NotOnline` when none is online now, `BadArgument`.
     ThreadAffinity = 27,
     /// `[thread or process: MANAGE, or 0 for the caller, endpoint: SEND, or 0 for none]` → `[]`: where its faults are told, see
-    /// [`crate::fault`]. A thread's own goes before its process'. The endpoint is not kept by this.
+    /// [`crate::fault`]. A thread's own goes before its process'. The endpoint is not kept by this, and whoever takes back what
+    /// is below the capability, or the capability, takes this back, too. `BeingRevoked`, `TooDeep`.
     ThreadFaults = 28,
     /// `[address]` → `[]`: writes all registers of the thread whose fault this thread received last to its memory, see
     /// [`crate::fault::FaultRegisters`]. `NotFaulted`, `BadAddress`.

@@ -220,7 +220,7 @@ fn racing() -> Result<(), Failed> {
 /// Instructions with interrupts off, at most: `cpu::breath::MOST_INSTRUCTIONS` of the kernel.
 const MOST_INSTRUCTIONS: u64 = 50_000;
 /// Rows of the probe.
-const BOUND_ROWS: usize = 21;
+const BOUND_ROWS: usize = 27;
 
 /// Whatever is asked for, and however much of it, interrupts come soon.
 fn bounded() -> Result<(), Failed> {

@@ -1,21 +1,22 @@
 //! The processes that a process has made. It pays for them, so they end with it: else nobody could ever end them, and what
 //! they hold would never come back.
 
+use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
-use alloc::vec::Vec;
 use core::cell::Cell;
 
 use abi::syscall::End;
 
 use super::Process;
+use crate::cpu::breath;
 use crate::memory::heap;
 use crate::refusal::Refusal;
 use crate::sync::{Lock, rank};
 use crate::{mailbox, per_cpu};
 
-/// The processes made by one, and its place in the row of those that end.
+/// The processes made by one, by their addresses, and its place in the row of those that end.
 pub struct Below {
-    made: Lock<Vec<Weak<Process>>, { rank::BELOW }>,
+    made: Lock<BTreeMap<usize, Weak<Process>>, { rank::BELOW }>,
     next: Lock<Option<Arc<Process>>, { rank::BELOW }>,
 }
 
@@ -30,7 +31,7 @@ impl Below {
     /// None.
     pub const fn none() -> Below {
         Below {
-            made: Lock::new(Vec::new()),
+            made: Lock::new(BTreeMap::new()),
             next: Lock::new(None),
         }
     }
@@ -38,19 +39,17 @@ impl Below {
     /// One more.
     pub fn add(&self, process: &Arc<Process>) -> Result<(), Refusal> {
         let mut made = self.made.lock();
-        heap::make_room(&mut made, 1)?;
-        made.push(Arc::downgrade(process));
-        Ok(())
+        let address = Arc::as_ptr(process).addr();
+        made.insert(address, Arc::downgrade(process));
+        heap::paid().inspect_err(|_| drop(made.remove(&address)))
     }
 
     /// One of them has gone. The list keeps no room when it is empty.
     pub fn forget(&self, process: &Process) {
         let mut made = self.made.lock();
-        if let Some(at) = made.iter().position(|made| core::ptr::eq(made.as_ptr(), process)) {
-            made.swap_remove(at);
-        }
+        made.remove(&core::ptr::from_ref(process).addr());
         if made.is_empty() {
-            *made = Vec::new();
+            *made = BTreeMap::new();
         }
     }
 
@@ -71,11 +70,12 @@ impl Below {
 
     fn line_up(&self) {
         let made = core::mem::take(&mut *self.made.lock());
-        for process in made.iter().filter_map(Weak::upgrade).filter(|it| !it.has_ended()) {
+        let made = made.values().filter_map(Weak::upgrade);
+        breath::for_each(made.filter(|it| !it.has_ended()), breath::OFTEN, |process| {
             let before = ENDING.local().take();
             // Nobody else ends what was made by this one, so it is in one row only.
             *process.below.next.lock() = before;
             ENDING.local().set(Some(process));
-        }
+        });
     }
 }

@@ -14,7 +14,8 @@ use abi::syscall::NOTIFICATION_BADGE;
 use abi::{Handle, Rights, Status};
 
 pub use fast::{FAST_SLOTS, FastSlot, FastTable};
-use tree::{Node, Root};
+pub use tree::Node;
+use tree::Root;
 
 use super::interrupt::{Interrupt, Ports};
 use super::{Endpoint, Memory, Notification, Process, Thread};
@@ -99,6 +100,11 @@ impl Capability {
             badge: 0,
             node: None,
         }
+    }
+
+    /// What a copy was derived from and what it is to, for those who keep it outside of tables.
+    pub fn into_parts(self) -> (Object, u64, Option<Node>) {
+        (self.object, self.badge, self.node)
     }
 
     /// The same capability, changed as a copy would be.

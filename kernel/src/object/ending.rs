@@ -64,6 +64,13 @@ impl Ending {
     }
 }
 
+/// It has gone with its process before that could say how.
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.finish(End::Killed);
+    }
+}
+
 fn told(mut waiter: Parked, end: End) -> Parked {
     waiter.answer(Ok(Registers::of(&end.encode())));
     waiter

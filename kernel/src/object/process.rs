@@ -265,16 +265,16 @@ impl Process {
                 cpus.insert(cpu.index());
             });
         }
+        schedule::release_ended();
+        breath::for_each(capabilities, 1, drop);
+        self.account.close();
         breath::for_each(threads(), 1, |thread| {
             if !thread.let_go() {
                 thread.cpu().into_iter().for_each(|cpu| cpus.insert(cpu.index()));
             }
+            thread.ending.finish(end);
         });
         ipc::ended::let_go(&cpus);
-        schedule::release_ended();
-        breath::for_each(capabilities, 1, drop);
-        self.account.close();
-        breath::for_each(threads(), 1, |thread| thread.ending.finish(end));
         thread::forget(Some(ended));
         self.ending.finish(end);
     }

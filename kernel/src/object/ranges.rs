@@ -1,11 +1,13 @@
 //! Which pages of which memory objects lie where: in an address space, or in every unit of a window.
 
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::Status;
 
 use super::Memory;
+use crate::cpu::breath;
 use crate::memory::heap;
 use crate::refusal::Refusal;
 
@@ -42,14 +44,14 @@ impl Range {
     }
 }
 
-/// Ranges in order, without overlap.
+/// Ranges without overlap, by their first page. However many there are, finding or changing one takes a few steps.
 #[derive(Default)]
-pub struct Ranges(Vec<Range>);
+pub struct Ranges(BTreeMap<u64, Range>);
 
 impl Ranges {
     /// None.
     pub const fn new() -> Ranges {
-        Ranges(Vec::new())
+        Ranges(BTreeMap::new())
     }
 
     /// Whether any of these pages is taken.
@@ -58,47 +60,59 @@ impl Ranges {
         next.is_some_and(|range| range.first < first.saturating_add(pages))
     }
 
-    /// Makes room for one more: adding it cannot fail then.
-    pub fn make_room(&mut self) -> Result<(), Refusal> {
-        heap::make_room(&mut self.0, 1)
+    /// Adds pages that are not taken.
+    ///
+    /// # Errors
+    /// Nobody pays for the room.
+    pub fn insert(&mut self, range: Range) -> Result<(), Refusal> {
+        let first = range.first;
+        self.0.insert(first, range);
+        heap::paid().inspect_err(|_| drop(self.take(first)))
     }
 
-    /// Adds pages that are not taken.
-    pub fn insert(&mut self, range: Range) {
-        let at = self.0.partition_point(|other| other.first < range.first);
-        self.0.insert(at, range);
+    /// Those that have any of these pages.
+    fn within(&self, first: u64, end: u64) -> impl Iterator<Item = &Range> {
+        let cut = self.covering(first).filter(|range| range.first < first);
+        let others = self.0.range(first..end).map(|(_, range)| range);
+        cut.into_iter().chain(others)
     }
 
     /// The parts of ranges in these pages, if every page is taken.
     pub fn parts(&self, first: u64, pages: u64) -> Option<Vec<Range>> {
-        let parts: Vec<Range> = self
-            .0
-            .iter()
-            .filter_map(|range| range.part(first, first + pages))
-            .collect();
-        (parts.iter().map(|part| part.pages).sum::<u64>() == pages).then_some(parts)
+        let end = first + pages;
+        let parts = self.within(first, end).filter_map(|range| range.part(first, end));
+        self.covers(first, pages).then(|| parts.collect())
     }
 
     /// Whether every one of these pages is taken.
     pub fn covers(&self, first: u64, pages: u64) -> bool {
-        let parts = self.0.iter().filter_map(|range| range.part(first, first + pages));
-        parts.map(|part| part.pages).sum::<u64>() == pages
+        let (end, mut taken) = (first + pages, 0);
+        breath::for_each(self.within(first, end), breath::OFTEN, |range| {
+            taken += range.end().min(end) - range.first.max(first);
+        });
+        taken == pages
     }
 
     /// Takes the range out that begins at this page.
     pub fn take(&mut self, first: u64) -> Option<Range> {
-        let at = self.0.iter().position(|range| range.first == first)?;
-        Some(self.0.remove(at))
+        self.0.remove(&first)
+    }
+
+    /// Takes any one out.
+    pub fn pop(&mut self) -> Option<Range> {
+        Some(self.0.pop_first()?.1)
     }
 
     /// The first range that does not end before this page.
     pub fn at_or_behind(&self, page: u64) -> Option<&Range> {
-        self.0.get(self.0.partition_point(|range| range.end() <= page))
+        let behind = || Some(self.0.range(page..).next()?.1);
+        self.covering(page).or_else(behind)
     }
 
     /// The range with this page.
     pub fn covering(&self, page: u64) -> Option<&Range> {
-        self.at_or_behind(page).filter(|range| range.first <= page)
+        let (_, range) = self.0.range(..=page).next_back()?;
+        (range.end() > page).then_some(range)
     }
 
     /// Takes what there is of these pages out, and gives it back.
@@ -107,28 +121,29 @@ impl Ranges {
     /// Without room for the list of what is taken, or for one range that becomes two.
     pub fn remove_any(&mut self, first: u64, pages: u64) -> Result<Vec<Range>, Refusal> {
         let end = first.saturating_add(pages);
-        let from = self.0.partition_point(|range| range.end() <= first);
-        let to = self.0.partition_point(|range| range.first < end).max(from);
+        let mut count = 0;
+        breath::for_each(self.within(first, end), breath::OFTEN, |_| count += 1);
         let mut parts = Vec::new();
         parts
-            .try_reserve_exact(to - from)
+            .try_reserve_exact(count)
             .map_err(|_| Status::HeapExhausted)?;
-        let removed = &self.0[from..to];
-        parts.extend(removed.iter().filter_map(|range| range.part(first, end)));
-        let before = removed.first().and_then(|range| range.part(0, first));
-        let behind = removed.last().and_then(|range| range.part(end, u64::MAX));
-        if to - from == 1 && before.is_some() && behind.is_some() {
-            self.make_room()?;
+        let cut = self.covering(end).filter(|range| range.first < end);
+        if let Some(behind) = cut.and_then(|range| range.part(end, u64::MAX)) {
+            self.insert(behind)?;
         }
-        self.0.drain(from..to);
-        for rest in [behind, before].into_iter().flatten() {
-            self.0.insert(from, rest);
+        let cut = self.0.range_mut(..first).next_back();
+        if let Some((_, range)) = cut.filter(|(_, range)| range.end() > first) {
+            parts.extend(range.part(first, end));
+            range.pages = first - range.first;
         }
+        breath::for_each(core::iter::from_fn(|| self.take_within(first, end)), 1, |range| {
+            parts.extend(range.part(first, end));
+        });
         Ok(parts)
     }
 
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Range> {
-        self.0.iter()
+    fn take_within(&mut self, first: u64, end: u64) -> Option<Range> {
+        let next = *self.0.range(first..end).next()?.0;
+        self.take(next)
     }
 }

@@ -169,23 +169,20 @@ impl Space {
         let result = {
             let _payer = heap::charge_to(&self.account);
             let mut inner = self.inner.lock();
-            inner.mapped.make_room()?;
+            let page = address / PAGE_SIZE;
+            require(!inner.mapped.overlaps(page, *pages), Status::AlreadyMapped)?;
+            inner.mapped.insert(Range {
+                first: page,
+                pages: *pages,
+                memory: memory.clone(),
+                memory_first: *first,
+                tag: 0,
+            })?;
             let places = (0..)
                 .map(|page| address + page * PAGE_SIZE)
                 .zip(frames.iter().copied());
             let result = inner.map(&self.account, places, access);
-            if result.is_ok() {
-                let (memory, memory_first) = (memory.clone(), *first);
-                let page = address / PAGE_SIZE;
-                inner.mapped.insert(Range {
-                    first: page,
-                    pages: *pages,
-                    memory,
-                    memory_first,
-                    tag: 0,
-                });
-            }
-            result
+            result.inspect_err(|_| drop(inner.mapped.take(page)))
         };
         if result.is_err() {
             // Another CPU may have used what was mapped for a moment.
@@ -211,7 +208,7 @@ impl Space {
             removed
         };
         self.shoot_down();
-        drop(removed);
+        breath::for_each(removed, 1, drop);
         Ok(())
     }
 
@@ -325,9 +322,10 @@ impl Drop for Space {
         });
         thread::forget(self.threads.get_mut().take());
         let inner = self.inner.get_mut();
-        breath::for_each(inner.window.iter(), 1, |range| {
+        breath::for_each(core::iter::from_fn(|| inner.window.pop()), 1, |range| {
             range.memory.give_back(range.memory_first, range.pages);
         });
+        breath::for_each(core::iter::from_fn(|| inner.mapped.pop()), 1, drop);
         self.account.refund(inner.charged);
         if *self.has_ended.get_mut() {
             ENDED.fetch_sub(1, Ordering::SeqCst);

@@ -138,7 +138,6 @@ impl Space {
     ) -> Result<(), Refusal> {
         let (first, pages) = (piece.page, piece.pages);
         require(!inner.window.overlaps(first, pages), Status::AlreadyMapped)?;
-        inner.window.make_room()?;
         piece.memory.take(piece.memory_page, pages)?;
         *taken += 1;
         let range = Range {
@@ -148,6 +147,7 @@ impl Space {
             memory_first: piece.memory_page,
             tag,
         };
+        inner.window.insert(range.clone())?;
         if piece.memory.is_on_touch() {
             // A touch must not fail for want of a page table.
             inner.prepare(
@@ -155,9 +155,7 @@ impl Space {
                 places_in_turn(&range).map(|(_, _, address)| address),
             )?;
         }
-        inner.map(self.account(), places(&range), Access::Write)?;
-        inner.window.insert(range);
-        Ok(())
+        inner.map(self.account(), places(&range), Access::Write)
     }
 
     /// Takes pages away from all units, and waits until no CPU can reach them. How many there were.

@@ -15,7 +15,6 @@ pub fn create(caller: &Process, words: &[u64; 9]) -> Answer {
     let [payer, pages, placement, ..] = *words;
     let payer = caller.look_up(payer, Rights::MANAGE, Object::as_process)?;
     let placement = Placement::decode(placement).ok_or(Status::BadArgument)?;
-    require(!payer.has_ended(), Status::ProcessEnded)?;
     let memory = Memory::create(&payer.account, pages, placement)?;
     one(caller.insert(Capability::all(Object::Memory(Arc::new(memory))))?)
 }

@@ -12,6 +12,8 @@ use crate::boot::smp;
 use crate::cpu::apic;
 use crate::cpu::frame::Frame;
 use crate::memory::address_space::USER_END;
+use crate::memory::heap;
+use crate::object::capability::Copying;
 use crate::object::thread::{Affinity, Thread};
 use crate::object::{Capability, Object, Process, Running};
 use crate::refusal::{Answer, DONE, Refusal, require};
@@ -81,28 +83,26 @@ pub fn priority(caller: &mut Running, words: &[u64; 9]) -> Answer {
 /// `ThreadFaults`: `[thread or process: MANAGE, or 0 for the caller, endpoint: SEND, or 0 for none]`.
 pub fn faults(caller: &Running, words: &[u64; 9]) -> Answer {
     let [whose, endpoint, ..] = *words;
+    let process = caller.process();
+    let whose = match Handle(whose) {
+        Handle::NONE => Object::Thread(caller.share()),
+        Handle(_) => process.look_up(words[0], Rights::MANAGE, process_or_thread)?,
+    };
+    let handler = match &whose {
+        Object::Thread(thread) => &thread.handler,
+        Object::Process(process) => &process.handler,
+        _ => return Err(Status::WrongKind.into()),
+    };
     let told = match Handle(endpoint) {
         Handle::NONE => None,
-        handle => Some(
-            caller
-                .process()
-                .table()
-                .look_up(handle, Rights::SEND, Object::as_endpoint)?,
-        ),
+        handle => {
+            let _payer = heap::charge_to(&process.account);
+            let mut table = process.table();
+            table.look_up(handle, Rights::SEND, Object::as_endpoint)?;
+            Some(table.derive(handle, Copying::exactly(), process)?)
+        }
     };
-    let told = told.as_ref().map(|(endpoint, badge)| (endpoint, *badge));
-    if Handle(whose).is_none() {
-        caller.thread().handler.set(told);
-        return DONE;
-    }
-    match caller
-        .process()
-        .look_up(whose, Rights::MANAGE, process_or_thread)?
-    {
-        Object::Thread(thread) => thread.handler.set(told),
-        Object::Process(process) => process.handler.set(told),
-        _ => return Err(Status::WrongKind.into()),
-    }
+    handler.set(told);
     DONE
 }
 

@@ -79,7 +79,8 @@ fn empty() -> Result<Child, Refusal> {
     Child::create(frames, "bounds")
 }
 
-fn gone(child: &Child) -> Result<(), Refusal> {
+/// Lets go of a child, which has ended or ends now.
+pub fn gone(child: &Child) -> Result<(), Refusal> {
     let _ = process::end(child.process());
     ipc::drop_capability(child.window())?;
     ipc::drop_capability(child.process())

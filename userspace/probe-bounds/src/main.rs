@@ -7,6 +7,7 @@
 
 mod crowd;
 mod late;
+mod many;
 mod windows;
 
 use userlib::abi::syscall::{MAX_MEMORY_PAGES, Placement, access};
@@ -28,6 +29,7 @@ fn main() -> Result<u64, Refusal> {
     plain_memory(&mut checks)?;
     windows::run(&mut checks)?;
     crowd::run(&mut checks)?;
+    many::run(&mut checks)?;
     late::run(&mut checks)?;
     Ok(checks.code())
 }

@@ -69,6 +69,7 @@ pub fn check(checks: &mut Checks) -> Result<(), Refusal> {
         ended_meanwhile(checks, cpu)?;
     }
     own_before_process(checks)?;
+    taken_back(checks)?;
     no_authority(checks)
 }
 
@@ -303,6 +304,33 @@ fn ended(checks: &mut Checks, cpu: usize, without: Without) -> Result<(), Refusa
     }
     ipc::drop_capability(other.0)?;
     forget(&child)
+}
+
+/// A handler goes with the capability that it was set through: the fault ends the process, although the endpoint is there.
+fn taken_back(checks: &mut Checks) -> Result<(), Refusal> {
+    let endpoint = Endpoint::create()?;
+    for through_copy in [true, false] {
+        let child = Child::create(children::FRAMES, "probe-faults")?;
+        children::map_code(&child, (&raw const probe_faults, &raw const probe_faults_end))?;
+        let lent = process::grant(process::own(), endpoint.0, Rights::SEND, 0)?;
+        let told = if through_copy { lent } else { endpoint.0 };
+        fault::tell(child.process(), Some(Endpoint(told)))?;
+        checks.equal("handler-is-taken-back", ipc::revoke(endpoint.0), Ok(1));
+        child.start_at(Place::Cpu(0), [CODE_ADDRESS, STACK, PAGE])?;
+        let threads = || process::stats(child.process()).map(|stats| stats.threads);
+        let is_over = (0..20_000).any(|_| {
+            thread::yield_now();
+            threads() == Ok(0)
+        });
+        checks.that(
+            "fault-after-that-ends",
+            is_over,
+            format_args!("it waits for a verdict"),
+        );
+        child.end()?;
+        forget(&child)?;
+    }
+    ipc::drop_capability(endpoint.0)
 }
 
 /// The process is ended while its fault is being handled; the handler goes on.

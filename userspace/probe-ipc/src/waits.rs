@@ -1,5 +1,8 @@
 //! Processes that end while a thread of theirs waits, wherever: everything comes back, and nobody has to look there first.
 
+use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use userlib::abi::syscall::End;
 use userlib::abi::{Call, Handle, Rights};
 use userlib::checks::Checks;
 use userlib::ipc::{self, Endpoint};
@@ -50,6 +53,8 @@ fn round(checks: &mut Checks) -> Result<(), Refusal> {
         })?;
     }
     is_ready(checks)?;
+    is_answered(checks)?;
+    told_of_a_thread(checks)?;
     ipc::drop_capability(notification.0)?;
     ipc::drop_capability(endpoint.0)
 }
@@ -65,11 +70,15 @@ fn used() -> Result<u64, Refusal> {
     Ok(process::stats(process::own())?.frames_used)
 }
 
+/// `mov eax, call; syscall; ud2`
+fn code(call: Call) -> [u8; 9] {
+    [0xb8, call as u8, 0, 0, 0, 0x0f, 0x05, 0x0f, 0x0b]
+}
+
 /// A process whose thread makes this call.
 fn waiting(call: Call, at: Handle, place: Place) -> Result<Child, Refusal> {
     let child = Child::create(children::FRAMES, "probe-child")?;
-    // `mov eax, call; syscall; ud2`
-    child.map_code(&[0xb8, call as u8, 0, 0, 0, 0x0f, 0x05, 0x0f, 0x0b])?;
+    child.map_code(&code(call))?;
     let there = child.grant(at, Rights::ALL, 0)?;
     child.start_at(place, [CODE_ADDRESS, 0, there.0])?;
     Ok(child)
@@ -103,6 +112,51 @@ fn is_ready(checks: &mut Checks) -> Result<(), Refusal> {
     };
     checks.equal("ended-before-it-ran-is-back", is_back(), Ok(true));
     Ok(())
+}
+
+/// A caller whose process has ended goes as soon as it is answered, also when it is less urgent than all others.
+fn is_answered(checks: &mut Checks) -> Result<(), Refusal> {
+    let endpoint = Endpoint::create()?;
+    let before = used()?;
+    let child = Child::create(children::FRAMES, "probe-child")?;
+    process::set_priority(child.process(), 0, 0)?;
+    child.map_code(&code(Call::Call))?;
+    let there = child.grant(endpoint.0, Rights::ALL, 0)?;
+    child.start_at(Place::Cpu(0), [CODE_ADDRESS, 0, there.0])?;
+    endpoint.receive()?;
+    end(&child)?;
+    // It has no registers for the answer any more, or the kernel has taken it back by now.
+    let _ = ipc::reply(&message(1, 1));
+    let is_back = (0..LOOKS).any(|_| used() == Ok(before));
+    checks.that(
+        "ended-before-its-answer-is-back",
+        is_back,
+        format_args!("{:?}", used()),
+    );
+    ipc::drop_capability(endpoint.0)
+}
+
+/// Whoever waits for a thread is told when that goes with its process, also when nobody has a handle of it any more.
+fn told_of_a_thread(checks: &mut Checks) -> Result<(), Refusal> {
+    static TOLD: AtomicU64 = AtomicU64::new(0);
+    TOLD.store(0, SeqCst);
+    let endpoint = Endpoint::create()?;
+    let child = Child::create(children::FRAMES, "probe-child")?;
+    child.map_code(&code(Call::Call))?;
+    let there = child.grant(endpoint.0, Rights::ALL, 0)?;
+    let theirs = child.start_kept(Place::Cpu(0), [CODE_ADDRESS, 0, there.0])?;
+    let waiter = thread::spawn(Place::Cpu(0), move || {
+        let is_right = process::wait(theirs) == Ok(End::Killed);
+        TOLD.store(1 + u64::from(is_right), SeqCst);
+        0
+    })?;
+    let_others_run();
+    ipc::drop_capability(theirs)?;
+    end(&child)?;
+    let_others_run();
+    checks.equal("end-of-a-thread-is-told", TOLD.load(SeqCst), 2);
+    ipc::drop_capability(endpoint.0)?;
+    waiter.join().map(drop)
 }
 
 fn end(child: &Child) -> Result<(), Refusal> {

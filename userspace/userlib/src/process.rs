@@ -233,11 +233,19 @@ impl Child {
     /// # Errors
     /// The kernel's refusal.
     pub fn start_at(&self, place: Place, registers: [u64; 3]) -> Result<(), Refusal> {
+        ipc::drop_capability(self.start_kept(place, registers)?)
+    }
+
+    /// The same; its handle.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn start_kept(&self, place: Place, registers: [u64; 3]) -> Result<Handle, Refusal> {
         let [entry, stack, argument] = registers;
         let registers = Registers::of(&[self.process.0, entry, stack, argument, place.word()]);
         // SAFETY: 1. and 2. it is another process.
         let results = unsafe { command(Call::ThreadCreate, &registers)? };
-        ipc::drop_capability(Handle(results.0[0]))
+        Ok(Handle(results.0[0]))
     }
 
     /// Makes a call that changes its memory or threads: the first word has to be its handle, as in all of these.

@@ -9,6 +9,7 @@
 //! is to go, so it comes to an end. A copy that has not arrived yet is marked, and goes as soon as it arrives.
 
 use alloc::sync::{Arc, Weak};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::{Handle, Status};
 use spin::mutex::SpinMutex;
@@ -27,7 +28,7 @@ static TREE: Lock<(), { rank::TREE }> = Lock::new(());
 pub struct Node(Option<Arc<Inner>>);
 
 /// Its lock is free whenever the tree's is held: it only proves to the compiler that nobody else looks.
-struct Inner(SpinMutex<Links>);
+struct Inner(SpinMutex<Links>, AtomicBool);
 
 #[derive(Default)]
 struct Links {
@@ -37,8 +38,6 @@ struct Links {
     previous: Weak<Inner>,
     /// Whose table the capability is in, and its handle there.
     place: Option<(Weak<Process>, Handle)>,
-    /// It was taken back before it was anywhere.
-    is_taken_back: bool,
     /// What is below is being taken back.
     is_closed: bool,
 }
@@ -48,7 +47,12 @@ pub struct Root(Option<Arc<Inner>>);
 
 impl Inner {
     fn new(links: Links) -> Arc<Inner> {
-        Arc::new(Inner(SpinMutex::new(links)))
+        Arc::new(Inner(SpinMutex::new(links), AtomicBool::new(false)))
+    }
+
+    /// Whether it was taken back. Set under the lock of the tree.
+    fn is_taken_back(&self) -> bool {
+        self.1.load(Ordering::Acquire)
     }
 }
 
@@ -81,9 +85,13 @@ impl Node {
         let Some(inner) = &self.0 else {
             return true;
         };
-        let mut links = inner.0.lock();
-        links.place = Some(place);
-        !links.is_taken_back
+        inner.0.lock().place = Some(place);
+        !inner.is_taken_back()
+    }
+
+    /// Whether it was taken back, wherever it is: asked by those who keep it outside of tables.
+    pub fn is_taken_back(&self) -> bool {
+        self.0.as_ref().is_some_and(|inner| inner.is_taken_back())
     }
 
     /// What is below it, from which nothing can be derived until [`Root::open`].
@@ -109,7 +117,7 @@ fn link(parent: &Arc<Inner>, new: &Arc<Inner>) -> Result<(), Refusal> {
             return Ok(());
         };
         let links = inner.0.lock();
-        require(!links.is_closed && !links.is_taken_back, Status::BeingRevoked)?;
+        require(!links.is_closed && !inner.is_taken_back(), Status::BeingRevoked)?;
         above = links.parent.clone();
     }
     Err(Status::TooDeep.into())
@@ -173,9 +181,9 @@ impl Root {
             }
         }
         unlink(&leaf);
-        let mut links = leaf.0.lock();
-        links.is_taken_back = true;
-        Some(links.place.take())
+        leaf.1.store(true, Ordering::Release);
+        let place = leaf.0.lock().place.take();
+        Some(place)
     }
 
     /// Everything was taken: copies can be made again.
