@@ -143,13 +143,16 @@ calls! {
     /// and all memory that was mapped there is back; at once when it is by now. `BadArgument` without bits,
     /// `TableFull`.
     DeathNotice = 21,
+    /// `[]` → `[]`: lets another thread of this CPU run for a slice at most, or until it comes into the kernel, also one that
+    /// is less urgent: all priorities take turns. For who waits for somebody, and does not know for whom.
+    ThreadLend = 23,
     /// `[process: MANAGE, entry, stack, argument, cpu]` → `[thread]`: starts a thread at `entry` with
     /// `rsp = stack` and `rdi = argument`, on CPU `cpu` only or on any ([`ANY_CPU`]). `BadAddress`,
     /// `NotOnline`, `ProcessEnded`.
     ThreadCreate = 24,
     /// `[code]`: ends the calling thread; the process ends with its last thread.
     ThreadExit = 25,
-    /// `[]` → `[]`: lets the next thread of this CPU run.
+    /// `[]` → `[]`: lets the next thread of this CPU run that is as urgent.
     ThreadYield = 26,
     /// `[thread: MANAGE or 0 for the caller, mask × 4, loosely]` → `[]`: the CPUs it may run on, bit c of word c / 64.
     /// A caller that may not stay moves at once. As long as no CPU of the mask is online, the thread does not run

@@ -44,6 +44,7 @@ fn calls() {
         (Call::Wait, 19),
         (Call::ProcessExit, 20),
         (Call::DeathNotice, 21),
+        (Call::ThreadLend, 23),
         (Call::ThreadCreate, 24),
         (Call::ThreadExit, 25),
         (Call::ThreadYield, 26),

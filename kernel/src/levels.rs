@@ -35,7 +35,12 @@ impl Levels {
 
     /// Takes the most urgent one, and its priority.
     pub fn pop(&mut self) -> Option<(u64, Parked)> {
-        let priority = self.occupied.checked_ilog2()?;
+        self.pop_of(self.occupied)
+    }
+
+    /// Takes the most urgent one of some priorities, all of which are occupied.
+    pub fn pop_of(&mut self, priorities: u64) -> Option<(u64, Parked)> {
+        let priority = priorities.checked_ilog2()?;
         let queue = &mut self.queues[priority as usize];
         let thread = queue.pop_front()?;
         if queue.is_empty() {

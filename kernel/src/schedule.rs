@@ -27,7 +27,7 @@ use crate::{fault, mailbox, syscall};
 pub use balance::{is_any_online, least_loaded};
 pub use leave::order as order_to_leave;
 pub use place::{make_ready, make_ready_first, make_ready_on, open, start};
-pub use queue::{CURRENT, READY};
+pub use queue::URGENCY;
 pub use spaces::release_ended;
 pub use suspended::{reconsider, release, send_receiver};
 
@@ -134,7 +134,10 @@ fn pass_on(current: Running) {
 /// The running thread goes on when nobody more urgent is ready any more; its slice begins anew then.
 fn make_room(current: Running) {
     current.process().count_preemption();
-    make_ready_on(cpu::this_cpu(), current.park());
+    match queue::keeps_place() {
+        true => make_ready_on(cpu::this_cpu(), current.park()),
+        false => make_ready(current.park()),
+    }
     dispatch();
 }
 
@@ -156,6 +159,25 @@ pub fn yield_now(mut current: Running) {
         return go_on(current);
     }
     pass_on(current);
+}
+
+/// `ThreadLend`: lets the next one run, whatever its priority. It makes room as soon as it comes into the kernel, at the
+/// latest at the end of the slice.
+#[cold]
+pub fn lend(mut current: Running) {
+    current.answer(crate::refusal::DONE);
+    if queue::is_empty() {
+        return go_on(current);
+    }
+    let priority = current.settle_priority();
+    make_ready(current.park());
+    match queue::pop_in_turn(priority) {
+        None => dispatch(),
+        Some(next) => {
+            switch_among_equals(next);
+            apic::arm_timer();
+        }
+    }
 }
 
 /// Moving at the end of every slice shares CPUs evenly among threads that their number does not divide into.
@@ -200,7 +222,8 @@ pub fn switch_to(mut next: Parked) {
     }
 }
 
-/// The same for a thread that has taken over the priority of the one that was running.
+/// The same for a thread that nobody is ready before: it has taken over the priority of the one that was running, or was lent its
+/// turn.
 pub fn switch_among_equals(next: Parked) {
     if next.thread().is_settled_on(cpu::this_cpu()) {
         // This CPU keeps its address space, as the assembly of messages relies on.

@@ -46,6 +46,7 @@ fn act(mut caller: Running) {
         Some(Call::ProcessExit) => return process::exit(caller, &words),
         Some(Call::ThreadExit) => return thread::exit(caller, &words),
         Some(Call::ThreadYield) => return schedule::yield_now(caller),
+        Some(Call::ThreadLend) => return schedule::lend(caller),
         Some(Call::CpuOffline) => return cpus::offline(caller, &words),
         Some(Call::CapabilityAccept) => capability::accept(&mut caller, &words),
         Some(Call::CapabilityReceived) => capability::received(&mut caller),

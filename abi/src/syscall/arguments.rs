@@ -132,6 +132,7 @@ impl Call {
             | Call::ProcessExit
             | Call::ThreadExit
             | Call::ThreadYield
+            | Call::ThreadLend
             | Call::CapabilityReceived => &[],
             Call::Call => {
                 const {

@@ -12,6 +12,7 @@ mod flush;
 mod head;
 mod idle;
 mod loaded;
+mod urgency;
 
 pub use cpu_set::CpuSet;
 pub use doom::{Doom, MOST_CALLS};
@@ -20,3 +21,4 @@ pub use flush::Flush;
 pub use head::{CLOSED, Head, OPEN};
 pub use idle::Idle;
 pub use loaded::Loaded;
+pub use urgency::Urgency;

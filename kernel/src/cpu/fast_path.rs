@@ -51,6 +51,7 @@ use core::sync::atomic::AtomicU64;
 use abi::Call;
 use abi::fault::Verdict;
 use abi::message::{IN_PAGE, MORE_WORDS};
+use lockfree::Urgency;
 use x86_64::registers::control::Cr0Flags;
 use x86_64::structures::tss::TaskStateSegment;
 
@@ -65,7 +66,7 @@ use crate::object::capability::{FAST_SLOTS, FastSlot};
 use crate::object::receivers::{CLOSED, OPEN};
 use crate::object::thread::{Context, Fast, Thread, attention};
 use crate::percpu::PerCpu;
-use crate::schedule::{CURRENT, READY};
+use crate::schedule::URGENCY;
 
 unsafe extern "C" {
     /// Where SYSCALL enters on a CPU with FSGSBASE.
@@ -288,11 +289,11 @@ global_asm!(
     test qword ptr [rbx + {attention}], {but_floor}
     jnz \refused
     mov rcx, [rbx + {priority}]
-    cmp rcx, gs:[rip + {current}]
+    cmp rcx, gs:[rip + {urgency} + {current}]
     jae 22b
     mov rax, rcx
-    xchg gs:[rip + {current}], rax
-    mov rax, gs:[rip + {ready}]
+    xchg gs:[rip + {urgency} + {current}], rax
+    mov rax, gs:[rip + {urgency} + {ready}]
     shr rax, cl
     cmp rax, 1
     jbe 22b
@@ -412,8 +413,9 @@ fast_syscall_stub:
     floor = const attention::FLOOR,
     but_floor = const !(attention::FLOOR as i32),
     own_priority = const of_frame(offset_of!(Thread, own_priority)),
-    current = sym CURRENT,
-    ready = sym READY,
+    urgency = sym URGENCY,
+    current = const Urgency::CURRENT,
+    ready = const Urgency::READY,
     root = const of_fast(offset_of!(Fast, root)),
     cpus = const of_fast(offset_of!(Fast, cpus)),
     table = const of_fast(offset_of!(Fast, table)),

@@ -1,13 +1,12 @@
 //! The threads that are ready to run on each CPU, by priority.
 //!
-//! Two words of each CPU are written under the lock of its queue or by the CPU itself: which priorities are ready, and
-//! the one that it runs at. Whoever makes a thread ready sets the first and then reads the second; a CPU that goes on at a
-//! lower priority sets the second and then reads the first. So one of them sees that somebody has to make room.
+//! Which priorities are ready is read without the queue's lock: [`Urgency`] has the order of looks.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::cell::Cell;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::syscall::PRIORITIES;
-use lockfree::Idle;
+use lockfree::{Idle, Urgency};
 use percpu_core::CpuId;
 
 use crate::cpu::{self, apic};
@@ -19,14 +18,16 @@ use crate::sync::{Lock, rank};
 per_cpu! {
     /// Threads that are ready to run here.
     static QUEUE: Lock<Levels, { rank::RUN_QUEUE }> = Lock::new(Levels::new());
-    /// Which priorities they have: bit p.
-    pub static READY: AtomicU64 = AtomicU64::new(0);
+    /// Which priorities they have, and the one at which this CPU runs a thread.
+    pub static URGENCY: Urgency = Urgency::at_boot();
     /// Whether threads may come here: a CPU that goes closes its queue. Under its lock.
     static IS_OPEN: AtomicBool = AtomicBool::new(false);
-    /// The priority at which this CPU runs a thread.
-    pub static CURRENT: AtomicU64 = AtomicU64::new(0);
     /// Set before the queue is looked at for the last time, so that whoever queues later sends an interrupt.
     static IDLE: Idle = Idle::at_boot();
+    /// Priorities that have had no turn by lending yet, in this round.
+    static WITHOUT_TURN: Cell<u64> = Cell::new(0);
+    /// Whether this CPU runs a thread by lending, to which its place in the queue does not belong any more.
+    static IS_LENT: Cell<bool> = Cell::new(false);
 }
 
 /// Threads may come to this CPU from now on.
@@ -43,7 +44,7 @@ pub fn close() -> Row {
     while let Some((_, thread)) = queue.pop() {
         threads.push_back(thread);
     }
-    READY.local().store(0, Ordering::SeqCst);
+    URGENCY.local().set_ready(0);
     threads
 }
 
@@ -65,10 +66,10 @@ pub fn push(cpu: CpuId, mut thread: Parked, is_first: bool) -> Result<(), Parked
             false => thread.settle_priority(),
         };
         queue.push(priority, thread, is_first);
-        READY.on(cpu).store(queue.occupied(), Ordering::SeqCst);
+        URGENCY.on(cpu).set_ready(queue.occupied());
         priority
     };
-    let is_urgent = || IDLE.on(cpu).is_idle() || CURRENT.on(cpu).load(Ordering::SeqCst) < priority;
+    let is_urgent = || IDLE.on(cpu).is_idle() || URGENCY.on(cpu).is_below(priority);
     if cpu != cpu::this_cpu() && is_urgent() {
         apic::send_ipi(cpu, apic::WAKE_VECTOR as u8);
     }
@@ -79,27 +80,47 @@ pub fn push(cpu: CpuId, mut thread: Parked, is_first: bool) -> Result<(), Parked
 pub fn pop() -> Option<Parked> {
     let mut queue = QUEUE.local().lock();
     let (priority, thread) = queue.pop()?;
-    CURRENT.local().store(priority, Ordering::SeqCst);
-    READY.local().store(queue.occupied(), Ordering::SeqCst);
+    URGENCY.local().take(priority, queue.occupied());
+    IS_LENT.local().set(false);
     Some(thread)
+}
+
+/// The same for the turn of a thread of this priority that lends it, and is ready itself: the first thread of each priority
+/// up to that, in turn. None when somebody more urgent has come.
+pub fn pop_in_turn(lender: u64) -> Option<Parked> {
+    if has_from(lender + 1) {
+        return None;
+    }
+    let mut queue = QUEUE.local().lock();
+    let waiting = match WITHOUT_TURN.local().get() & queue.occupied() {
+        0 => queue.occupied(),
+        waiting => waiting,
+    };
+    let (priority, thread) = queue.pop_of(waiting)?;
+    URGENCY.local().take(priority, queue.occupied());
+    WITHOUT_TURN.local().set(waiting & !(1 << priority));
+    IS_LENT.local().set(true);
+    Some(thread)
+}
+
+/// Whether the running thread, which makes room, keeps its place before others of its priority.
+pub fn keeps_place() -> bool {
+    !IS_LENT.local().get()
 }
 
 /// This CPU runs at a priority from now on; whether somebody more urgent is ready.
 pub fn run_at(priority: u64) -> bool {
-    if CURRENT.local().load(Ordering::Relaxed) != priority {
-        CURRENT.local().store(priority, Ordering::SeqCst);
-    }
-    READY.local().load(Ordering::SeqCst) >> priority > 1
+    URGENCY.local().run_at(priority)
 }
 
 /// Whether a thread of this CPU is ready that is as urgent as this or more.
 pub fn has_from(priority: u64) -> bool {
-    READY.local().load(Ordering::SeqCst) >> priority != 0
+    URGENCY.local().has_from(priority)
 }
 
 /// Whether no thread of this CPU is ready.
 pub fn is_empty() -> bool {
-    READY.local().load(Ordering::SeqCst) == 0
+    !has_from(0)
 }
 
 /// Says that this CPU idles, or not.
@@ -114,7 +135,7 @@ pub fn set_idle(is_idle: bool) {
 pub fn load(cpu: CpuId, priority: u64) -> usize {
     let queued = QUEUE.on(cpu).lock().count_from(priority);
     let is_idle = IDLE.on(cpu).is_idle();
-    let runs = !is_idle && CURRENT.on(cpu).load(Ordering::Relaxed) >= priority;
+    let runs = !is_idle && !URGENCY.on(cpu).is_below(priority);
     2 * queued + usize::from(runs)
 }
 
@@ -123,6 +144,6 @@ pub fn take_out(thread: &Thread) -> Option<Parked> {
     let cpu = thread.queue()?;
     let mut queue = QUEUE.on(cpu).lock();
     let found = queue.remove(thread);
-    READY.on(cpu).store(queue.occupied(), Ordering::SeqCst);
+    URGENCY.on(cpu).set_ready(queue.occupied());
     found
 }

@@ -92,6 +92,7 @@ pub fn strike(mut caller: Running, moment: Moment) {
             | Call::Wait
             | Call::NotificationWait
             | Call::ThreadYield
+            | Call::ThreadLend
             | Call::ThreadExit
             | Call::ProcessExit
             | Call::CpuOffline,

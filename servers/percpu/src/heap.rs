@@ -9,7 +9,7 @@ use spin::mutex::SpinMutex;
 use talc::base::binning::DefaultBinning;
 use talc::source::Claim;
 use talc::sync::TalcLock;
-use userlib::sync::Yielding;
+use userlib::sync::Lending;
 
 const HEAP_BYTES: usize = 1 << 20;
 
@@ -22,6 +22,6 @@ unsafe impl Sync for Storage {}
 static STORAGE: Storage = Storage(UnsafeCell::new([0; HEAP_BYTES]));
 
 #[global_allocator]
-static HEAP: TalcLock<SpinMutex<(), Yielding>, Claim, DefaultBinning> =
+static HEAP: TalcLock<SpinMutex<(), Lending>, Claim, DefaultBinning> =
     // SAFETY: the array lives for ever, and nobody else touches it.
     TalcLock::new(unsafe { Claim::array(STORAGE.0.get()) });

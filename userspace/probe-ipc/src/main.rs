@@ -16,6 +16,7 @@ mod faults;
 mod fpu;
 mod handles;
 mod helpers;
+mod lending;
 #[expect(unsafe_code, reason = "names memory that the kernel may write")]
 mod long;
 mod places;

@@ -20,11 +20,14 @@ use userlib::{Refusal, machine, percpu, start};
 use crate::children;
 use crate::faults;
 use crate::helpers::{self, answer, message};
+use crate::lending;
 
 /// What the list of programs gives this one.
 pub const TOP: u64 = 5;
-const MIDDLE: u64 = 3;
-const LOW: u64 = 1;
+/// What most threads have.
+pub const MIDDLE: u64 = 3;
+/// Of whoever is kept waiting.
+pub const LOW: u64 = 1;
 /// Instructions that take several slices.
 const LONG: u64 = 2_000_000;
 /// The bystander's turns when nobody stops it before.
@@ -60,6 +63,7 @@ pub fn check(checks: &mut Checks) -> Result<(), Refusal> {
     bystander.gate.signal(Bystander::END)?;
     checks.equal("bystander", counting.join(), Ok(0));
     percpu_server(checks)?;
+    lending::check(checks)?;
     lowered(checks)
 }
 
@@ -134,7 +138,8 @@ fn serve(
     spawn(priority, move || helpers::serve(endpoint, first))
 }
 
-fn busy() {
+/// Takes several slices.
+pub fn busy() {
     (0..LONG).for_each(|step| {
         core::hint::black_box(step);
     });

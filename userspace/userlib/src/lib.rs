@@ -24,6 +24,7 @@
 
 #[expect(unsafe_code, reason = "areas of an allocator become cells")]
 pub mod allocator;
+mod atomic;
 #[expect(unsafe_code, reason = "follows the frames on the stack")]
 mod backtrace;
 #[expect(unsafe_code, reason = "an area of an allocator becomes a cell")]

@@ -1,23 +1,28 @@
-//! Locks for the threads of a program. One that waits gives its time to the others of its CPU.
+//! Locks for the threads of a program, of whatever priority each is.
+//!
+//! The holder may be a less urgent thread of the same CPU, which does not run as long as somebody waits who is more
+//! urgent. Nobody knows who it is. So whoever waits lends its time, and each priority of that CPU gets its turn.
+
+#[expect(unsafe_code, reason = "the lock stands for its value")]
+mod mutex;
 
 use spin::RelaxStrategy;
 
+pub use mutex::{Guard, Mutex};
+
 use crate::thread;
 
-/// A lock that spins and yields.
-pub type Mutex<T> = spin::mutex::SpinMutex<T, Yielding>;
-
 /// A value that is made once.
-pub type Once<T> = spin::once::Once<T, Yielding>;
+pub type Once<T> = spin::once::Once<T, Lending>;
 
-/// How a waiting thread waits: the holder may be another thread of this CPU, so the CPU is given away.
+/// How a thread waits for what has a waiting of its own.
 #[derive(Clone, Copy, Debug)]
-pub struct Yielding;
+pub struct Lending;
 
-impl RelaxStrategy for Yielding {
+impl RelaxStrategy for Lending {
     #[inline]
     fn relax() {
         core::hint::spin_loop();
-        thread::yield_now();
+        thread::lend();
     }
 }

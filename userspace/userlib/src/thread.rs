@@ -205,8 +205,7 @@ pub fn give_way() {
 }
 
 /// Gives a thread, or with [`Handle::NONE`] the calling one, another priority. The caller runs at it at once; while it
-/// serves somebody, until it answers. Threads of different priorities do not share locks that spin: the holder might
-/// never run.
+/// serves somebody, until it answers.
 ///
 /// # Errors
 /// The kernel's refusal.
@@ -221,6 +220,13 @@ pub fn set_priority(thread: Handle, priority: u64) -> Result<(), Refusal> {
 /// The kernel's refusal.
 pub fn set_priority_floor(priority: u64) -> Result<(), Refusal> {
     ask(Call::ThreadPriority, &Registers::of(&[0, priority, 1])).map(drop)
+}
+
+/// Lets another thread of this CPU run for a moment, a slice at most, also one that is less urgent: all priorities take
+/// turns. For who waits for somebody, and does not know for whom.
+pub fn lend() {
+    // The kernel has no reason to refuse, and going on at once is a lawful way to lend.
+    let _ = ask(Call::ThreadLend, &Registers::default());
 }
 
 /// Lets the next thread of this CPU run that is as urgent.

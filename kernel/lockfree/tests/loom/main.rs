@@ -32,11 +32,14 @@ mod head;
 mod idle;
 #[path = "../../src/loaded.rs"]
 mod loaded;
+#[path = "../../src/urgency.rs"]
+mod urgency;
 
 mod calls;
 mod counted_ends;
 mod slots;
 mod translations;
+mod urgent;
 mod wake_ups;
 
 use std::process::{Command, Stdio};
