@@ -5,11 +5,11 @@
 //! a batch for each CPU away from the truth, and count and deltas together are the truth.
 
 use core::cmp::Ordering;
-use core::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use abi::syscall::CpuMask;
 
 use crate::allocator::Area;
+use crate::atomic::{AtomicI64, Ordering::Relaxed, constant};
 use crate::cell::{Offset, PerCpuCell, Place};
 use crate::sync::Mutex;
 use crate::{Refusal, machine, visit};
@@ -46,20 +46,24 @@ pub struct PerCpuCounter<P: Place<u32> = Offset<'static>> {
 }
 
 impl<P: Place<u32>> PerCpuCounter<P> {
-    /// A counter at 0, with a cell for its deltas that is 0 on every CPU and is used for nothing else. Its batch is
-    /// twice the number of CPUs online, but at least 32.
-    pub const fn over(deltas: PerCpuCell<i32, P>) -> Self {
-        PerCpuCounter::with_batch(deltas, 0)
+    constant! {
+        /// A counter at 0, with a cell for its deltas that is 0 on every CPU and is used for nothing else. Its batch is
+        /// twice the number of CPUs online, but at least 32.
+        pub fn over(deltas: PerCpuCell<i32, P>) -> Self {
+            PerCpuCounter::with_batch(deltas, 0)
+        }
     }
 
-    /// The same with a batch of its own: from 1, with which every addition folds, to `i32::MAX` (and what is above),
-    /// with which hardly any does.
-    pub const fn with_batch(deltas: PerCpuCell<i32, P>, batch: u32) -> Self {
-        PerCpuCounter {
-            count: AtomicI64::new(0),
-            folding: Mutex::new(()),
-            deltas,
-            batch,
+    constant! {
+        /// The same with a batch of its own: from 1, with which every addition folds, to `i32::MAX` (and what is above),
+        /// with which hardly any does.
+        pub fn with_batch(deltas: PerCpuCell<i32, P>, batch: u32) -> Self {
+            PerCpuCounter {
+                count: AtomicI64::new(0),
+                folding: Mutex::new(()),
+                deltas,
+                batch,
+            }
         }
     }
 

@@ -6,10 +6,10 @@
 //! seen.
 
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use abi::syscall::CpuMask;
 
+use crate::atomic::{AtomicBool, AtomicI64, Ordering, constant};
 use crate::cell::{Offset, PerCpuCell, Place};
 use crate::{Refusal, thread, visit};
 
@@ -89,12 +89,14 @@ const fn part(word: u64) -> i64 {
 }
 
 impl<P: Place<u64>> PerCpuRef<P> {
-    /// One reference, with a cell for the words that is 0 on every CPU and is used for nothing else.
-    pub const fn over(words: PerCpuCell<u64, P>) -> Self {
-        PerCpuRef {
-            words,
-            common: AtomicI64::new(BIAS + 1),
-            is_killed: AtomicBool::new(false),
+    constant! {
+        /// One reference, with a cell for the words that is 0 on every CPU and is used for nothing else.
+        pub fn over(words: PerCpuCell<u64, P>) -> Self {
+            PerCpuRef {
+                words,
+                common: AtomicI64::new(BIAS + 1),
+                is_killed: AtomicBool::new(false),
+            }
         }
     }
 

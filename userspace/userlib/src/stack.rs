@@ -14,10 +14,10 @@
 //! 3. A tag comes again only after 2^40 changes of one CPU's stack during one operation of one thread.
 
 use core::ptr::{NonNull, with_exposed_provenance_mut};
-use core::sync::atomic::{AtomicUsize, Ordering};
 
 use abi::MAX_CPUS;
 
+use crate::atomic::{AtomicUsize, MOST_NODES, Ordering};
 use crate::cell::{Offset, PerCpuPair, units};
 use crate::machine;
 
@@ -59,7 +59,7 @@ pub struct Full;
 
 impl<'r> Stack<'r> {
     /// Most nodes of one CPU's stack.
-    pub const MOST: u64 = 64;
+    pub const MOST: u64 = MOST_NODES;
 
     /// Empty stacks.
     ///

@@ -55,7 +55,7 @@ unsafe impl<T> Sync for Nodes<'_, T> {}
 
 impl<'r, T> Nodes<'r, T> {
     /// None yet.
-    pub const fn new(stack: Stack<'r>) -> Self {
+    pub fn new(stack: Stack<'r>) -> Self {
         let depot = Mutex::new(Depot::new());
         Nodes { stack, depot }
     }
