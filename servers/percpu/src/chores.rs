@@ -3,10 +3,8 @@
 //! It asks the service for one chore at a time, and has it unlocked while it does that, at the lowest priority: whoever
 //! else its CPU has to run comes first.
 
-use core::sync::atomic::{AtomicBool, Ordering};
-
 use abi::Handle;
-use percpu_service::Service;
+use percpu_service::{Bell, Service};
 use userlib::notification::Notification;
 use userlib::sync::Once;
 use userlib::{Refusal, thread};
@@ -18,23 +16,22 @@ use crate::{PercpuService, be_urgent, with_service};
 const LOWEST_PRIORITY: u64 = 0;
 
 /// Wakes the thread up.
-static BELL: Once<Notification> = Once::new();
-/// Whether the bell was rung since the thread had last nothing to do.
-static IS_AWAKE: AtomicBool = AtomicBool::new(true);
+static WAKE_UP: Once<Notification> = Once::new();
+static BELL: Bell = Bell::rung();
 
 /// Makes the bell.
 pub fn make_bell() -> Result<Notification, Refusal> {
-    BELL.try_call_once(Notification::create).copied()
+    WAKE_UP.try_call_once(Notification::create).copied()
 }
 
 /// Wakes the thread up, if there is something to do and it sleeps.
 pub fn ring_if(is_due: bool) {
     if is_due
-        && !IS_AWAKE.swap(true, Ordering::SeqCst)
-        && let Some(bell) = BELL.get()
+        && BELL.ring()
+        && let Some(wake_up) = WAKE_UP.get()
     {
         // Without it, memory goes back later, and clients wait for pages to be cleared.
-        let _ = bell.signal(1);
+        let _ = wake_up.signal(1);
     }
 }
 
@@ -46,7 +43,7 @@ pub fn run(bell: Notification, mut mapper: KernelMapper) -> u64 {
             let done = chore.act(&mut mapper);
             goes_on = locked(|service| service.settle(done));
         }
-        IS_AWAKE.store(false, Ordering::SeqCst);
+        BELL.rest();
         // What came up before that has rung in vain.
         ring_if(goes_on && locked(|service| service.is_balance_due()));
         if let Err(refusal) = bell.wait() {

@@ -13,6 +13,8 @@
 
 extern crate alloc;
 
+mod atomic;
+mod bell;
 mod client;
 mod clients;
 mod ledger;
@@ -25,6 +27,7 @@ mod service;
 mod shelf;
 mod stock;
 
+pub use bell::Bell;
 pub use clients::MOST_CLIENTS;
 pub use ledger::{MOST_REGIONS, Words, count_malformed};
 pub use mapper::{Found, KernelRefusal, Mapped, Mapper, MemoryInfo, Piece};
