@@ -11,12 +11,13 @@ pub mod ledger;
 pub mod map;
 mod refusal;
 mod request;
+pub mod trace;
 
 use crate::message::{MESSAGE_WORDS, Message};
 use crate::{Handle, window};
 
 pub use answer::{Geometry, Grant, Stats};
-pub use refusal::PercpuError;
+pub use refusal::{NO_NODE, PercpuError};
 pub use request::{Name, Numbered, Populate, Request, name_of_words, name_words, number};
 
 /// Version of this protocol, for [`Request::Hello`].
@@ -30,6 +31,16 @@ pub const MAX_REQUEST_NUMBER: u64 = (1 << 40) - 1;
 
 /// The badge of the one privileged client: init.
 pub const INIT_BADGE: u64 = 1;
+
+/// Set in the badge of a client that may observe: it may ask for the trace, and its maps name the owners. init makes
+/// badges, so nobody else can make himself one, and a server that follows another one has nothing to remember.
+pub const OBSERVER: u64 = 1 << 62;
+
+/// Whether the holder of this badge may observe.
+#[must_use]
+pub const fn may_observe(badge: u64) -> bool {
+    badge == INIT_BADGE || badge & OBSERVER != 0
+}
 
 /// A region's name: an index and the generation that it has as long as this region lives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]

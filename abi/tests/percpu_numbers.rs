@@ -21,8 +21,11 @@ fn percpu_requests() {
         number::DRAIN,
         number::CPU_ONLINE,
         number::CPU_OFFLINE,
+        number::TRACE,
     ];
-    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 16, 17, 18, 19, 20]);
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 16, 17, 18, 19, 20, 21]);
+    assert_eq!(percpu::OBSERVER, 0x4000_0000_0000_0000);
+    assert!(percpu::may_observe(1) && percpu::may_observe(percpu::OBSERVER | 7) && !percpu::may_observe(7));
     assert_eq!((percpu::PROTOCOL_VERSION, percpu::INIT_BADGE), (2, 1));
     let region = RegionId {
         index: 2,
@@ -173,8 +176,12 @@ fn percpu_memory() {
     ];
     assert_eq!((fields, entry.name), ([1, 2, 3, 4, 5, 6], [7, 8]));
     assert_eq!(entry.encode(), [1, 2, 3, 4, 5, 6, 7, 8]);
-    let last = [map::head::DYNAMIC_CLEAN, map::head::CHUNKS, map::head::CHUNKS_AT];
-    assert_eq!((last, map::CHUNK_WORDS), ([28, 29, 30], 8));
+    use map::head::{CHUNKS, CHUNKS_AT, DYNAMIC_CLEAN, OWNERS};
+    let last = [DYNAMIC_CLEAN, CHUNKS, CHUNKS_AT, OWNERS];
+    assert_eq!((last, map::CHUNK_WORDS), ([28, 29, 30, 31], 8));
+    let owner = map::Owner::decode(&[1, 2, 3, 4]);
+    assert_eq!((owner.badge, owner.name, owner.held), (1, [2, 3], 4));
+    assert_eq!((owner.encode(), map::OWNER_WORDS), ([1, 2, 3, 4], 4));
     let chunk = map::Chunk::decode(&[1, 2, 3, 4, 5, 6, 7, 8]);
     let fields = [chunk.kind, chunk.owner, chunk.pages, chunk.used];
     assert_eq!(fields, [1, 2, 3, 4]);
@@ -196,7 +203,7 @@ fn percpu_memory() {
     );
     assert_eq!(
         (ledger::PAGES, ledger::MOST_WINDOWS, ledger::ROSTER_WORDS),
-        (259, 63, 127)
+        (264, 63, 127)
     );
     let windows = [1, 2].map(|badge| ledger::Window {
         badge,
@@ -208,4 +215,56 @@ fn percpu_memory() {
     assert!(ledger::roster(&words).eq(windows));
     words[0] = u64::MAX;
     assert_eq!(ledger::roster(&words).count(), 63);
+}
+
+/// Events of the trace.
+#[test]
+fn percpu_trace() {
+    use percpu::trace::{self, Event, EventKind};
+    let sizes = (trace::MOST_EVENTS, trace::EVENT_WORDS, trace::MOST_PAGES);
+    assert_eq!(sizes, (255, 10, 5));
+    assert!(trace::MOST_EVENTS * trace::EVENT_WORDS as u64 * 8 <= trace::MOST_PAGES * abi::PAGE_SIZE);
+    let words = [1, 0x05_04_03_02, 6, 7, 8, 9, 10, 11, 12, 13];
+    let event = Event {
+        sequence: 1,
+        kind: 2,
+        request: 3,
+        pool: 4,
+        refusal: 5,
+        badge: 6,
+        name: [7, 8],
+        region: 9,
+        bytes: 10,
+        align: 11,
+        offset: 12,
+        more: 13,
+    };
+    assert_eq!((event.encode(), Event::decode(&words)), (words, event));
+    let quota = PercpuError::QuotaExceeded { limit: 12, used: 13 };
+    assert_eq!(event.cause(), Some(quota));
+    assert_eq!(Event { refusal: 0, ..event }.cause(), None);
+    use EventKind::{Alloc, AllocFail, ClientEnd, CreateChunk, DestroyChunk, Free, ServerStart};
+    let kinds = [
+        Alloc,
+        Free,
+        AllocFail,
+        CreateChunk,
+        DestroyChunk,
+        ClientEnd,
+        ServerStart,
+    ];
+    assert_eq!(kinds.map(|kind| kind as u64), [1, 2, 3, 4, 5, 6, 7]);
+    let known = |word| EventKind::from_word(word).map(|kind| kind as u64);
+    assert!((0..9).all(|word| known(word) == (1..8).contains(&word).then_some(word)));
+}
+
+/// No number of a node is printed where there is none.
+#[test]
+fn percpu_refusals_in_words() {
+    let none = PercpuError::NodeExhausted(percpu::NO_NODE).to_string();
+    assert_eq!(
+        none,
+        "NodeExhausted: no node in particular, the pools may have no more frames"
+    );
+    assert_eq!(PercpuError::NodeExhausted(3).to_string(), "NodeExhausted(3)");
 }

@@ -19,7 +19,7 @@ fn word() -> impl Strategy<Value = u64> {
 }
 
 fn message() -> impl Strategy<Value = Message> {
-    let label = prop_oneof![0..20u64, word()];
+    let label = prop_oneof![0..24u64, word()];
     let words = prop::array::uniform6(prop_oneof![Just(0), word()]);
     let capability = prop_oneof![Just(0), word()].prop_map(Handle);
     (label, words, capability).prop_map(|(label, words, capability)| Message {
@@ -35,6 +35,14 @@ fn region() -> impl Strategy<Value = RegionId> {
 
 fn name() -> impl Strategy<Value = [u8; 16]> {
     "[a-zäß]{0,8}".prop_map(|text| {
+        let mut name = [0; 16];
+        name[..text.len()].copy_from_slice(text.as_bytes());
+        name
+    })
+}
+
+fn owner() -> impl Strategy<Value = [u8; 16]> {
+    "[!-~]{0,16}".prop_map(|text| {
         let mut name = [0; 16];
         name[..text.len()].copy_from_slice(text.as_bytes());
         name
@@ -70,10 +78,14 @@ fn request() -> impl Strategy<Value = Request> {
         any::<u64>().prop_map(|cpu| Request::CpuOnline { cpu }),
         any::<u64>().prop_map(|cpu| Request::CpuOffline { cpu }),
         Just(Request::Stats),
-        (word(), word(), word()).prop_map(|(badge, quota_pages, static_pages)| Request::Attach {
-            badge,
-            quota_pages,
-            static_pages
+        word().prop_map(|from| Request::Trace { from }),
+        (word(), word(), word(), owner()).prop_map(|(badge, quota_pages, static_pages, name)| {
+            Request::Attach {
+                badge,
+                quota_pages,
+                static_pages,
+                name,
+            }
         }),
     ]
 }
@@ -253,9 +265,33 @@ fn an_attachment_needs_a_window_and_nothing_else_takes_one() {
         badge: 2,
         quota_pages: 1,
         static_pages: 0,
+        name: [0; 16],
     };
     let refused = Err(PercpuError::Malformed(6));
     assert_eq!(Request::decode(&attach.numbered(1)), refused);
     let with_window = Request::Stats.encode().with_capability(Handle(5));
     assert_eq!(Request::decode(&with_window), refused);
+}
+
+/// What cannot be printed, and a gap, is no name of an owner; a name of 16 letters is one.
+#[test]
+fn a_name_of_an_owner_can_be_printed() {
+    let named = |name: &[u8; 16]| Request::Attach {
+        badge: 2,
+        quota_pages: 1,
+        static_pages: 0,
+        name: *name,
+    };
+    let decode = |request: Request| Request::decode(&sendable(&request, 1)).map(|numbered| numbered.request);
+    for good in [b"sixteen-letters!", &[0; 16], b"x\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"] {
+        assert_eq!(decode(named(good)), Ok(named(good)));
+    }
+    for bad in [
+        b"a\x1b[31m\0\0\0\0\0\0\0\0\0\0",
+        b"a b\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        b"\0late\0\0\0\0\0\0\0\0\0\0\0",
+        b"\xc3\xa4\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+    ] {
+        assert_eq!(decode(named(bad)), Err(PercpuError::Malformed(3)));
+    }
 }

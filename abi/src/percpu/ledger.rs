@@ -6,7 +6,7 @@
 use crate::Handle;
 
 /// Pages of the ledger, the roster's among them.
-pub const PAGES: u64 = 1 + 2 + 256;
+pub const PAGES: u64 = 1 + 2 + 256 + 5;
 
 /// Most windows that init knows.
 pub const MOST_WINDOWS: usize = 63;

@@ -1,7 +1,8 @@
 //! The map: the server's counters and every region, as it writes them to shared memory.
 //!
 //! A head of [`HEAD_WORDS`] words, then an entry of [`ENTRY_WORDS`] words and one more for each node for each region, then a
-//! [`Chunk`] for each memory object of the pools and each window, as far as there is room.
+//! [`Chunk`] for each memory object of the pools and each window, and behind these, for those who may observe, an [`Owner`]
+//! for each client, as far as there is room.
 
 /// Most pages of the memory that the server writes a map to.
 pub const MOST_PAGES: u64 = 64;
@@ -58,6 +59,8 @@ pub mod head {
     /// How many chunks are told, and at which word they begin.
     pub const CHUNKS: usize = 29;
     pub const CHUNKS_AT: usize = 30;
+    /// How many owners are told, behind the last chunk; none to those who may not observe.
+    pub const OWNERS: usize = 31;
 }
 
 /// What a region's pages are.
@@ -221,6 +224,38 @@ impl Chunk {
             free_rows: w[5],
             longest_row: w[6],
             quota: w[7],
+        }
+    }
+}
+
+/// Words of an [`Owner`].
+pub const OWNER_WORDS: usize = 4;
+
+/// Who a badge is (O7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Owner {
+    /// The client's badge.
+    pub badge: u64,
+    /// Its name, as init has given it.
+    pub name: [u64; 2],
+    /// Pages of one unit that it holds, its static part among them.
+    pub held: u64,
+}
+
+impl Owner {
+    /// As words.
+    #[must_use]
+    pub const fn encode(&self) -> [u64; OWNER_WORDS] {
+        [self.badge, self.name[0], self.name[1], self.held]
+    }
+
+    /// From words.
+    #[must_use]
+    pub const fn decode(w: &[u64; OWNER_WORDS]) -> Owner {
+        Owner {
+            badge: w[0],
+            name: [w[1], w[2]],
+            held: w[3],
         }
     }
 }

@@ -1,7 +1,12 @@
 //! The refusals: each has a number, a name and its cause in numbers.
 
+use core::fmt;
+
 use super::message;
 use crate::message::{MESSAGE_WORDS, Message};
+
+/// In place of a node: it is not that one has too few frames, but that the account which pays for the pools may have no more.
+pub const NO_NODE: u64 = u64::MAX;
 
 /// Why a request was refused. Nothing has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,7 +35,7 @@ pub enum PercpuError {
     BadSize(u64),
     /// The alignment is not a power of two, or larger than a page.
     BadAlign,
-    /// A node has too few free frames. Holds the node, or all ones when the kernel named none.
+    /// A node has too few free frames. Holds the node, or [`NO_NODE`].
     NodeExhausted(u64),
     /// No region ever had this id.
     NoSuchRegion,
@@ -122,5 +127,19 @@ impl PercpuError {
             1 => UnknownRequest(w[0]),
             other => UnknownRequest(other),
         })
+    }
+}
+
+impl fmt::Display for PercpuError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PercpuError::NodeExhausted(NO_NODE) => {
+                write!(
+                    f,
+                    "NodeExhausted: no node in particular, the pools may have no more frames"
+                )
+            }
+            other => write!(f, "{other:?}"),
+        }
     }
 }

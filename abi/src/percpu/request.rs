@@ -86,7 +86,14 @@ pub enum Request {
         /// Page within the region.
         page: u64,
     },
-    /// `{badge, quota pages, static pages}` + the client's window → `{pool}`: a new client, and room for its
+    /// `{from}` + memory → `{first, events, next}`: events from this number on, or from the first one that is still there,
+    /// written to the memory, as many as it has room for; `next` is the number that the next event will have. See
+    /// [`super::trace`]. For whoever may observe.
+    Trace {
+        /// The number of the first event that is wanted.
+        from: u64,
+    },
+    /// `{badge, quota pages, static pages, name, name}` + the client's window → `{pool}`: a new client, and room for its
     /// static part in reserved pages (pool 0), or in dynamic ones when those are used up (pool 1). For init.
     Attach {
         /// The badge that identifies the client from now on.
@@ -95,6 +102,8 @@ pub enum Request {
         quota_pages: u64,
         /// Pages of its static part, mapped from [`crate::window::STATIC_FIRST_PAGE`] on.
         static_pages: u64,
+        /// What it is called (O7): printable ASCII, or nothing. It is told to those who may observe, and to nobody else.
+        name: Name,
     },
     /// `{badge, quota pages}` → `{}`: another quota for a client; it may hold more than that already. For init.
     SetQuota {
@@ -148,9 +157,34 @@ pub mod number {
     pub const DRAIN: u64 = 18;
     pub const CPU_ONLINE: u64 = 19;
     pub const CPU_OFFLINE: u64 = 20;
+    pub const TRACE: u64 = 21;
 }
 
 impl Request {
+    /// Its number.
+    #[must_use]
+    pub const fn label(&self) -> u64 {
+        use Request::*;
+        match self {
+            Hello { .. } => number::HELLO,
+            Reserve { .. } => number::RESERVE,
+            Create { .. } => number::CREATE,
+            Populate { .. } => number::POPULATE,
+            Depopulate { .. } => number::DEPOPULATE,
+            Destroy { .. } => number::DESTROY,
+            Stats => number::STATS,
+            Batch { .. } => number::BATCH,
+            Map => number::MAP,
+            Populated { .. } => number::POPULATED,
+            Attach { .. } => number::ATTACH,
+            SetQuota { .. } => number::SET_QUOTA,
+            Drain => number::DRAIN,
+            CpuOnline { .. } => number::CPU_ONLINE,
+            CpuOffline { .. } => number::CPU_OFFLINE,
+            Trace { .. } => number::TRACE,
+        }
+    }
+
     /// Whether it changes something, so that it needs a number.
     #[must_use]
     pub const fn is_change(&self) -> bool {
@@ -163,6 +197,8 @@ impl Request {
                 | Depopulate { .. }
                 | Destroy { .. }
                 | Attach { .. }
+                | CpuOnline { .. }
+                | CpuOffline { .. }
         )
     }
 
@@ -170,11 +206,11 @@ impl Request {
     #[must_use]
     pub const fn takes_capability(&self) -> bool {
         use Request::*;
-        matches!(self, Batch { .. } | Map | Attach { .. })
+        matches!(self, Batch { .. } | Map | Trace { .. } | Attach { .. })
     }
 
     /// The message to send, with a number. [`Request::Attach`] needs the window's capability with it,
-    /// [`Request::Batch`] and [`Request::Map`] that of a memory object.
+    /// [`Request::Batch`], [`Request::Map`] and [`Request::Trace`] that of a memory object.
     #[must_use]
     pub fn numbered(&self, number: u64) -> Message {
         let mut message = self.encode();
@@ -206,11 +242,16 @@ impl Request {
                 badge,
                 quota_pages,
                 static_pages,
-            } => message(number::ATTACH, &[badge, quota_pages, static_pages]),
+                name,
+            } => {
+                let [low, high] = name_words(&name);
+                message(number::ATTACH, &[badge, quota_pages, static_pages, low, high])
+            }
             SetQuota { badge, quota_pages } => message(number::SET_QUOTA, &[badge, quota_pages]),
             Drain => message(number::DRAIN, &[]),
             CpuOnline { cpu } => message(number::CPU_ONLINE, &[cpu]),
             CpuOffline { cpu } => message(number::CPU_OFFLINE, &[cpu]),
+            Trace { from } => message(number::TRACE, &[from]),
         }
     }
 
@@ -224,10 +265,12 @@ impl Request {
         let w = &message.words;
         let used = match message.label {
             number::STATS | number::MAP | number::DRAIN => 0,
-            number::HELLO | number::DESTROY | number::BATCH | number::CPU_ONLINE | number::CPU_OFFLINE => 1,
+            number::HELLO | number::DESTROY | number::BATCH | number::TRACE => 1,
+            number::CPU_ONLINE | number::CPU_OFFLINE => 1,
             number::POPULATED | number::SET_QUOTA => 2,
-            number::POPULATE | number::DEPOPULATE | number::ATTACH => 3,
+            number::POPULATE | number::DEPOPULATE => 3,
             number::RESERVE | number::CREATE => 4,
+            number::ATTACH => 5,
             label => return Err(PercpuError::UnknownRequest(label)),
         };
         let request = Request::decode_words(message.label, w)?;
@@ -274,6 +317,7 @@ impl Request {
                 badge: w[0],
                 quota_pages: w[1],
                 static_pages: w[2],
+                name: decode_owner([w[3], w[4]])?,
             },
             number::SET_QUOTA => Request::SetQuota {
                 badge: w[0],
@@ -282,6 +326,7 @@ impl Request {
             number::DRAIN => Request::Drain,
             number::CPU_ONLINE => Request::CpuOnline { cpu: w[0] },
             number::CPU_OFFLINE => Request::CpuOffline { cpu: w[0] },
+            number::TRACE => Request::Trace { from: w[0] },
             _ => Request::Stats,
         })
     }
@@ -322,5 +367,16 @@ fn decode_name(w: &[u64; MESSAGE_WORDS]) -> Result<Name, PercpuError> {
     match core::str::from_utf8(&name) {
         Ok(_) => Ok(name),
         Err(_) => Err(PercpuError::Malformed(2)),
+    }
+}
+
+/// Printable ASCII without gaps, padded with zeros.
+fn decode_owner(words: [u64; 2]) -> Result<Name, PercpuError> {
+    let name = name_of_words(words);
+    let length = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+    let (text, padding) = name.split_at(length);
+    match text.iter().all(u8::is_ascii_graphic) && padding.iter().all(|byte| *byte == 0) {
+        true => Ok(name),
+        false => Err(PercpuError::Malformed(3)),
     }
 }

@@ -79,7 +79,10 @@ fn run_all() -> Result<bool, Failure> {
     let mut badges = abi::percpu::INIT_BADGE + 1..;
     let mut all_good = true;
     for (index, turn) in supervisor.runs.chunk_by(|_, next| !next.is_in_turn).enumerate() {
-        let launch = |(run, badge)| (run, badge, program::launch(&archive, supervisor, run, badge));
+        let launch = |(run, number)| {
+            let badge = program::badge(run, number);
+            (run, badge, program::launch(&archive, supervisor, run, badge))
+        };
         let started: ArrayVec<_, MOST_PROGRAMS> = turn.iter().zip(&mut badges).map(launch).collect();
         if index == 0 {
             supervisor::serve(supervisor)?;

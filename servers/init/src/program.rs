@@ -1,8 +1,6 @@
 //! Starting one program of the manifest.
 
-use core::sync::atomic::{AtomicU64, Ordering};
-
-use abi::percpu::{PercpuError, Request};
+use abi::percpu::{Name, OBSERVER, PercpuError, Request};
 use abi::start::{Handover, StartInfo};
 use abi::window::STATIC_FIRST_PAGE;
 use abi::{Handle, PAGE_SIZE, Rights};
@@ -13,7 +11,15 @@ use userlib::{percpu, println, start};
 use crate::child::{self, Texts};
 use crate::failure::Failure;
 use crate::supervisor::Supervisor;
-use crate::{driver, roster};
+use crate::{driver, roster, server};
+
+/// The badge of a program with this number: nobody but init makes one that may observe.
+pub const fn badge(run: &Run<'_>, number: u64) -> u64 {
+    match run.is_observer {
+        true => number | OBSERVER,
+        false => number,
+    }
+}
 
 /// Starts a program; when anything is refused, its process is ended and everything of it comes back.
 pub fn launch(
@@ -46,7 +52,7 @@ fn fill_and_start(
     process::set_priority(child.process(), run.priority, run.priority)
         .map_err(Failure::doing("give a program its priority"))?;
     child::load(child, program)?;
-    attach(child, &program.template, supervisor, run.quota_pages, badge)?;
+    attach(child, &program.template, supervisor, run, badge)?;
     let percpu = child.grant(supervisor.server.endpoint.0, Rights::SEND, badge);
     let info = StartInfo {
         percpu: percpu.map_err(Failure::doing("grant the percpu server's endpoint"))?,
@@ -90,26 +96,36 @@ fn give_machine(child: &Child, run: &Run<'_>) -> Result<Handle, Failure> {
     granted.map_err(Failure::doing("grant the machine"))
 }
 
+/// Its name for the percpu server, which it cannot choose: as much as there is room for, and what cannot be printed is not.
+fn owner(name: &str) -> Name {
+    let mut owner = [0; 16];
+    let printable = name.bytes().filter(u8::is_ascii_graphic);
+    owner.iter_mut().zip(printable).for_each(|(to, byte)| *to = byte);
+    owner
+}
+
 /// Makes it a client of the percpu server, and copies its template to every unit.
 fn attach(
     child: &Child,
     template: &Template<'_>,
     supervisor: &Supervisor,
-    quota_pages: u64,
+    run: &Run<'_>,
     badge: u64,
 ) -> Result<(), Failure> {
-    static NUMBER: AtomicU64 = AtomicU64::new(1);
     let request = Request::Attach {
         badge,
-        quota_pages,
+        quota_pages: run.quota_pages,
         static_pages: template.pages,
+        name: owner(run.name),
     };
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let message = request.numbered(number).with_capability(child.window());
+    let message = server::numbered(&request).with_capability(child.window());
     let answer = percpu::call_again(supervisor.server.privileged, &message).map_err(percpu::Error::Kernel)?;
     let [pool, ..] = PercpuError::from_answer(&answer).map_err(percpu::Error::Refused)?;
     if pool != 0 && start::info().handover.reserved_pages > 0 {
-        println!("init: the reserved part is used up: static part of badge {badge} in dynamic pages");
+        println!(
+            "init: the reserved part is used up: static part of {} in dynamic pages",
+            run.name
+        );
     }
     child
         .fill_window(STATIC_FIRST_PAGE * PAGE_SIZE, template.bytes)

@@ -3,10 +3,12 @@
 //! What outlives it is init's: the endpoint at which its clients wait, the account that pays for its pools, the
 //! ledger, and the windows of the programs that live.
 
-use abi::percpu::{INIT_BADGE, ledger};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use abi::percpu::{INIT_BADGE, Request, ledger};
 use abi::start::{Handover, StartInfo};
 use abi::syscall::{HIGHEST_PRIORITY, Moment};
-use abi::{Handle, Rights};
+use abi::{Handle, Message, Rights};
 use boot_module::{Archive, Program};
 use userlib::ipc::{self, Endpoint};
 use userlib::memory::{Mapping, Memory};
@@ -141,6 +143,12 @@ impl Keeper {
         }
         Ok(())
     }
+}
+
+/// A request of init's that changes something, with the next number.
+pub fn numbered(request: &Request) -> Message {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    request.numbered(LAST.fetch_add(1, Ordering::Relaxed) + 1)
 }
 
 /// Lets the server end at a kernel call of its.

@@ -1,6 +1,6 @@
 //! Serves programs that start others and end the percpu server.
 
-use abi::percpu::{PercpuError, Request as PercpuRequest};
+use abi::percpu::{INIT_BADGE, OBSERVER, PercpuError, Request as PercpuRequest};
 use abi::supervisor::{REFUSED, Request};
 use abi::syscall::{HIGHEST_PRIORITY, Moment};
 use abi::{Handle, Message, Rights};
@@ -33,7 +33,7 @@ pub struct Supervisor {
 
 /// Serves in a thread of its own.
 pub fn serve(supervisor: &'static Supervisor) -> Result<(), Failure> {
-    let mut next_badge = abi::percpu::INIT_BADGE + 1 + supervisor.runs.len() as u64;
+    let mut next_badge = INIT_BADGE + 1 + supervisor.runs.len() as u64;
     let server = thread::spawn(Place::Anywhere, move || {
         // Whoever asks, no lock of init's is held by a thread that others keep from running.
         if thread::set_priority_floor(HIGHEST_PRIORITY).is_err() {
@@ -93,7 +93,7 @@ impl Supervisor {
                     1 => PercpuRequest::CpuOnline { cpu },
                     other => return Err(Failure::NoRequest(other)),
                 };
-                let answer = percpu::call_again(self.server.privileged, &request.encode());
+                let answer = percpu::call_again(self.server.privileged, &server::numbered(&request));
                 let answer = answer.map_err(percpu::Error::Kernel)?;
                 return Ok(Message::new(0, [answer.label, answer.words[0], 0, 0, 0, 0]));
             }
@@ -103,7 +103,7 @@ impl Supervisor {
 
     /// One more process of the program with this badge.
     fn launch(&self, badge: u64, [a, b, c]: [u64; 3], new_badge: u64) -> Result<Child, Failure> {
-        let index = badge.checked_sub(abi::percpu::INIT_BADGE + 1);
+        let index = (badge & !OBSERVER).checked_sub(INIT_BADGE + 1);
         let run = index.and_then(|index| self.runs.get(index as usize));
         let run = run.ok_or(Failure::NoRequest(badge))?;
         let mut argument = ArrayString::<80>::new();
@@ -115,7 +115,7 @@ impl Supervisor {
             is_in_turn: false,
             ..*run
         };
-        program::launch(&self.archive, self, &run, new_badge)
+        program::launch(&self.archive, self, &run, program::badge(&run, new_badge))
     }
 
     fn ask_server(&self, request: &PercpuRequest) -> Result<u64, Failure> {

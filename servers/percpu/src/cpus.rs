@@ -1,10 +1,11 @@
 //! CPUs that go and come: the requests for that, and the server's own threads.
 
-use abi::percpu::{INIT_BADGE, PercpuError};
+use abi::percpu::PercpuError;
 use abi::syscall::CpuMask;
-use abi::{Handle, Message, Status};
+use abi::{Message, Status};
 use alloc::vec::Vec;
 use core::convert::Infallible;
+use percpu_service::Change;
 use userlib::ipc::Endpoint;
 use userlib::notification::Notification;
 use userlib::thread::{self, Place, Thread};
@@ -12,28 +13,26 @@ use userlib::{Refusal, hotplug, machine, start};
 
 use crate::{serve, with_service};
 
-/// [`userlib::hotplug::take_off`] or its opposite.
-pub type Change = fn(Handle, usize) -> Result<(), Refusal>;
-
-/// Takes a CPU off or on. It takes a while, so the service is not locked meanwhile.
-pub fn change(badge: u64, change: Change, cpu: u64) -> Message {
-    let done = match badge {
-        INIT_BADGE => change(start::info().handover.machine, cpu as usize).map_err(as_refusal),
-        _ => Err(PercpuError::NotPermitted),
-    };
-    match done {
+/// Takes a CPU off or on. It takes a while, so the service is not locked meanwhile; init asks for one at a time.
+pub fn change(badge: u64, change: Change) -> Message {
+    match try_change(badge, change) {
         Ok(()) => Message::default(),
         Err(refusal) => with_service(|service| service.refuse(refusal)),
     }
 }
 
-fn as_refusal(refusal: Refusal) -> PercpuError {
-    use Status::{AlreadyOnline, BadArgument, BootCpu, NotOnline, NotPresent};
-    let status = refusal.status as u64;
-    match refusal.status {
-        BadArgument | BootCpu | NotOnline | AlreadyOnline | NotPresent => PercpuError::CpuRefused(status),
-        _ => PercpuError::Kernel(status),
+fn try_change(badge: u64, change: Change) -> Result<(), PercpuError> {
+    let cpu = change.cpu as usize;
+    let is_to_do = with_service(|service| service.begin_change(badge, change, machine::is_online(cpu)))?;
+    if !is_to_do {
+        return Ok(());
     }
+    let machine = start::info().handover.machine;
+    let done = match change.is_on {
+        true => hotplug::bring_back(machine, cpu),
+        false => hotplug::take_off(machine, cpu),
+    };
+    with_service(|service| service.end_change(done.map_err(|refusal| refusal.status)))
 }
 
 /// Serves with a thread on each CPU that is online, for ever. A CPU's thread is bound to it loosely: when the CPU goes,

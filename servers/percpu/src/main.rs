@@ -1,6 +1,6 @@
 //! The percpu server: hands out per-CPU memory to programs. One thread on each CPU serves one endpoint.
 //!
-//! What it decides is in `percpu-service`; here are its threads, its heap and its kernel calls. The first thread does
+//! What it decides is in `percpu-service`; here are its threads, its heap and its kernel calls. One thread does
 //! the chores, when there are some: see `chores`. A message that is no request is refused without the service, which is
 //! locked, so it keeps nobody waiting. The end of a client arrives where messages do, as a bit of a notification. When this server ends, init starts another one, which
 //! finds out from the kernel and the ledger who has what.
@@ -23,13 +23,13 @@ use abi::percpu::ledger::{ROSTER_WORDS, roster};
 use abi::percpu::{PercpuError, Request};
 use abi::syscall::HIGHEST_PRIORITY;
 use abi::{Message, Received};
-use percpu_service::{FirstChunk, Service, count_malformed};
+use percpu_service::{Change, FirstChunk, Service, count_malformed};
 use userlib::ipc::{self, Endpoint};
 use userlib::memory::{Mapping, Memory};
 use userlib::notification::{self, Notification};
 use userlib::sync::{Mutex, Once};
-use userlib::thread::{self, Place};
-use userlib::{Refusal, entry, hotplug, process, start};
+use userlib::thread;
+use userlib::{Refusal, entry, process, start};
 
 use mapper::{KernelMapper, Ledger};
 
@@ -50,12 +50,9 @@ fn main() -> Result<u64, Refusal> {
     let bell = chores::make_bell()?;
     deaths.bind(endpoint)?;
     *SERVICE.lock() = Some(make_service(mapper(), Ledger(ledger)));
-    // They go on as long as this process lives: nobody joins them.
-    let _keeping = thread::spawn(Place::Anywhere, move || {
-        let failed = cpus::keep_threads(endpoint);
-        process::exit(failed.map_or_else(|refusal| refusal.status as u64, |never| match never {}))
-    })?;
-    Ok(chores::run(bell, mapper()))
+    let mapper = mapper();
+    chores::start(bell, mapper)?;
+    match cpus::keep_threads(endpoint)? {}
 }
 
 fn map_ledger() -> Result<Mapping, Refusal> {
@@ -118,17 +115,22 @@ fn answer(Received { badge, message }: &Received) -> Message {
     match numbered.request {
         Request::Batch { entries } => shared::batch(badge, entries, capability),
         Request::Map => shared::map(badge, capability),
-        Request::CpuOffline { cpu } => cpus::change(badge, hotplug::take_off, cpu),
-        Request::CpuOnline { cpu } => cpus::change(badge, hotplug::bring_back, cpu),
+        Request::Trace { from } => shared::trace(badge, from, capability),
+        Request::CpuOffline { cpu } => cpus::change(badge, change(numbered.number, cpu, false)),
+        Request::CpuOnline { cpu } => cpus::change(badge, change(numbered.number, cpu, true)),
         _ => {
-            let (answer, is_due) = with_service(|service| {
-                let answer = service.answer_request(badge, &numbered, capability);
-                (answer, numbered.request.is_change() && service.is_balance_due())
+            let (answer, is_due) = chores::outlast(|service| {
+                let answer = service.answer_request(badge, &numbered, capability)?;
+                Some((answer, numbered.request.is_change() && service.is_balance_due()))
             });
             chores::ring_if(is_due);
             answer
         }
     }
+}
+
+fn change(number: u64, cpu: u64, is_on: bool) -> Change {
+    Change { number, cpu, is_on }
 }
 
 /// Before the lock is taken: at its client's priority the holder might wait for other clients, and all of them for it.

@@ -150,6 +150,12 @@ impl Words for Ledger {
         self.0.words()[at].store(word, Ordering::Release);
     }
 
+    fn write_row<const N: usize>(&mut self, at: usize, row: &[u64; N]) {
+        for (to, word) in self.0.words()[at..at + N].iter().zip(row) {
+            to.store(*word, Ordering::Release);
+        }
+    }
+
     fn add(&mut self, at: usize, more: u64) {
         self.0.words()[at].fetch_add(more, Ordering::AcqRel);
     }

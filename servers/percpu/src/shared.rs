@@ -4,8 +4,9 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use abi::message::MESSAGE_WORDS;
 use abi::percpu::batch::{ANSWER_WORD, ANSWERED, ENTRY_WORDS, MOST_ENTRIES, TO_DO};
-use abi::percpu::{PercpuError, batch, map};
+use abi::percpu::{PercpuError, batch, map, trace};
 use abi::{Handle, Message, PAGE_SIZE, Received};
 use percpu_service::Sheet;
 use userlib::memory::{Mapping, Memory};
@@ -33,20 +34,32 @@ pub fn map(badge: u64, capability: Handle) -> Message {
     }))
 }
 
-fn message(done: Result<[u64; 2], PercpuError>) -> Message {
+/// Answers `Trace`.
+pub fn trace(badge: u64, from: u64, capability: Handle) -> Message {
+    message(with_memory(badge, capability, trace::MOST_PAGES, |mapping| {
+        let mut sheet = Page(mapping.words());
+        with_service(|service| service.trace_to(badge, from, &mut sheet))
+    }))
+}
+
+fn message<const N: usize>(done: Result<[u64; N], PercpuError>) -> Message {
     match done {
-        Ok([first, second]) => Message::new(0, [first, second, 0, 0, 0, 0]),
+        Ok(told) => {
+            let mut words = [0; MESSAGE_WORDS];
+            words[..N].copy_from_slice(&told);
+            Message::new(0, words)
+        }
         Err(refusal) => with_service(|service| service.refuse(refusal)),
     }
 }
 
 /// Maps the memory for `act`. The capability is given up in any case.
-fn with_memory(
+fn with_memory<T>(
     badge: u64,
     capability: Handle,
     most_pages: u64,
-    act: impl FnOnce(&Mapping) -> Result<[u64; 2], PercpuError>,
-) -> Result<[u64; 2], PercpuError> {
+    act: impl FnOnce(&Mapping) -> Result<T, PercpuError>,
+) -> Result<T, PercpuError> {
     if !with_service(|service| service.knows(badge)) {
         // The handle came with the message, so it is valid.
         let _ = ipc::drop_capability(capability);
@@ -82,7 +95,7 @@ fn answer_entries(badge: u64, entries: u64, words: &[AtomicU64]) -> Result<[u64;
         let Some(message) = batch::request(&entry) else {
             continue;
         };
-        let answer = with_service(|service| service.answer(&Received { badge, message }));
+        let answer = chores::outlast(|service| service.answer(&Received { badge, message }));
         slot[ANSWER_WORD].store(answer.label, Ordering::Relaxed);
         for (to, word) in slot[ANSWER_WORD + 1..].iter().zip(answer.words) {
             to.store(word, Ordering::Relaxed);

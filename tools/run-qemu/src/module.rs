@@ -127,6 +127,7 @@ mod tests {
             memory: 5,
             expect: Expect::Fault,
             supervisor: true,
+            observer: true,
             priority: 4,
             device: Some(Device {
                 interrupt: 8,
@@ -156,6 +157,7 @@ mod tests {
             memory_frames: 5,
             expect: boot_module::Expect::Fault,
             has_supervisor: true,
+            is_observer: true,
             device: Some(boot_module::Device {
                 interrupt: 8,
                 first_port: 112,

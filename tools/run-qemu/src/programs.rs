@@ -33,6 +33,8 @@ pub struct Terms {
     pub expect: Expect,
     /// Whether it may start processes and end the percpu server.
     pub supervisor: bool,
+    /// Whether the percpu server tells it the owners of regions and what has happened.
+    pub observer: bool,
     /// The device that it drives.
     pub device: Option<Device>,
     /// Programs that run when it has ended, unless it was given an argument, one after the other, as if they had been asked for. They bring nobody of
@@ -49,6 +51,7 @@ impl Default for Terms {
             memory: 2048,
             expect: Expect::Exit,
             supervisor: false,
+            observer: false,
             device: None,
             then: Vec::new(),
             priority: 3,
@@ -157,6 +160,7 @@ fn line(run: &Run) -> String {
         memory,
         expect,
         supervisor,
+        observer,
         priority,
         device,
         then: _,
@@ -166,6 +170,7 @@ fn line(run: &Run) -> String {
         Expect::Fault => "fault",
     };
     let supervisor = if supervisor { " supervisor=yes" } else { "" };
+    let observer = if observer { " observer=yes" } else { "" };
     let device = device.map(|device| {
         let Device {
             interrupt,
@@ -186,7 +191,7 @@ fn line(run: &Run) -> String {
         .map(|argument| format!(" arg={argument}"))
         .unwrap_or_default();
     format!(
-        "run {} quota={quota} memory={memory} expect={expect}{supervisor}{priority}{device}{in_turn}{argument}\n",
+        "run {} quota={quota} memory={memory} expect={expect}{supervisor}{observer}{priority}{device}{in_turn}{argument}\n",
         run.name
     )
 }
@@ -209,7 +214,7 @@ mod tests {
     #[test]
     fn a_manifest_line_says_what_init_needs() {
         let table = toml::from_str(
-            "[probe]\nexpect = \"fault\"\nquota = 3\nsupervisor = true\npriority = 5\n\
+            "[probe]\nexpect = \"fault\"\nquota = 3\nsupervisor = true\nobserver = true\npriority = 5\n\
              device = { interrupt = 8, first_port = 112, ports = 2 }\n",
         )
         .unwrap();
@@ -221,7 +226,7 @@ mod tests {
         assert_eq!(
             manifest(&runs),
             "run counter quota=64 memory=2048 expect=exit\n\
-             run probe quota=3 memory=2048 expect=fault supervisor=yes priority=5 device=8:112+2 arg=read 0x10: now\n"
+             run probe quota=3 memory=2048 expect=fault supervisor=yes observer=yes priority=5 device=8:112+2 arg=read 0x10: now\n"
         );
     }
 

@@ -1,24 +1,36 @@
 //! Prints what the percpu server counts, in the form and with the words of Linux's `percpu_stats`, and then the map:
-//! every region with its owner, its name, its pages and its frames on each node; and which CPUs are online.
+//! every region with its owner (O7), its name, its pages and its frames on each node; which CPUs are online; and the last events of
+//! the trace (O5).
 //!
-//! `percpu-stat:off` waits until one is off.
+//! `percpu-stat:off` waits until one is off, `percpu-stat:trace` prints all events that are there, and nothing else.
 #![no_std]
 #![no_main]
+
+mod text;
+mod trace;
 
 use core::fmt;
 
 use userlib::abi::PAGE_SIZE;
+use userlib::abi::percpu::ledger;
 use userlib::abi::percpu::map::{Chunk, ChunkKind, Entry, Kind, head};
-use userlib::abi::percpu::{ledger, name_of_words};
+use userlib::abi::percpu::trace::MOST_EVENTS;
 use userlib::percpu::{self, Error, Map, Populate, Region};
 use userlib::{entry, machine, println, start, thread};
+
+use text::{Client, Text};
 
 entry!(main);
 
 /// Pages of ordinary memory for the map.
 const SHEET_PAGES: u64 = 16;
+/// Events that are printed beside everything else.
+const LAST_EVENTS: usize = 24;
 
 fn main() -> Result<(), Error> {
+    if start::argument() == "trace" {
+        return trace::print(MOST_EVENTS as usize);
+    }
     while start::argument() == "off" && machine::generation() == 0 {
         thread::yield_now();
     }
@@ -33,8 +45,11 @@ fn main() -> Result<(), Error> {
     pools(&map);
     map.chunks().for_each(|chunk| print_chunk(&chunk));
     memory(&map);
+    owners(&map);
     rows(&map);
     cpus();
+    println!();
+    trace::print(LAST_EVENTS)?;
     region.destroy()
 }
 
@@ -126,7 +141,7 @@ fn print_chunk(chunk: &Chunk) {
         Some(ChunkKind::Reserved) => println!("Chunk: <- Reserved Chunk"),
         Some(ChunkKind::First) => println!("Chunk: <- First Chunk"),
         Some(ChunkKind::OnTouch) => println!("Chunk: <- Populated on touch"),
-        Some(ChunkKind::Window) => println!("Chunk: <- Window of {}", chunk.owner),
+        Some(ChunkKind::Window) => println!("Chunk: <- Window of {}", Client(chunk.owner)),
         Some(ChunkKind::Dynamic) | None => println!("Chunk:"),
     }
     let free = chunk.pages - chunk.used;
@@ -143,9 +158,23 @@ fn print_chunk(chunk: &Chunk) {
     println!();
 }
 
+/// What Linux's allocation profiling tells of call sites: who has how much, in bytes of one unit.
+fn owners(map: &Map) {
+    title("Owners");
+    for owner in map.owners() {
+        let bytes = owner.held * PAGE_SIZE;
+        println!(
+            "  {:>5} {:<16} {bytes:>12}",
+            Client(owner.badge),
+            Text(owner.name)
+        );
+    }
+    println!();
+}
+
 fn rows(map: &Map) {
     title("Map");
-    println!("  owner kind     first pages  held name             frames on each node");
+    println!("  owner                  kind     first pages  held name             frames on each node");
     for (index, entry) in map.entries().enumerate() {
         println!("{}", Row { map, index, entry });
     }
@@ -183,12 +212,12 @@ impl fmt::Display for Row<'_> {
             held,
             ..
         } = self.entry;
-        let name = name_of_words(self.entry.name);
-        let name = core::str::from_utf8(&name).unwrap_or("").trim_end_matches('\0');
-        let kind = kind(self.entry.kind);
+        let owner = self.map.owners().find(|owner| owner.badge == badge);
+        let owner = Text(owner.map_or([0; 2], |owner| owner.name));
+        let (badge, name, kind) = (Client(badge), Text(self.entry.name), kind(self.entry.kind));
         write!(
             f,
-            "  {badge:>5} {kind:<8} {first:>5} {pages:>5} {held:>5} {name:<16}"
+            "  {badge:>5} {owner:<16} {kind:<8} {first:>5} {pages:>5} {held:>5} {name:<16}"
         )?;
         (0..machine::nodes()).try_for_each(|node| write!(f, " {:>5}", self.map.frames(self.index, node)))
     }

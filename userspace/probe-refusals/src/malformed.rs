@@ -106,6 +106,7 @@ fn capabilities(checks: &mut Checks) {
         badge: 60,
         quota_pages: 1,
         static_pages: 0,
+        name: [0; 16],
     };
     let without = attach.numbered(1).with_capability(Handle::NONE);
     refused(

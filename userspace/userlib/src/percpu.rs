@@ -5,6 +5,7 @@
 
 mod batch;
 mod map;
+mod trace;
 
 use core::fmt;
 
@@ -16,6 +17,7 @@ use abi::{Message, PAGE_SIZE, Status};
 pub use abi::percpu::{Geometry, PercpuError, Populate, Stats};
 pub use batch::{Answers, Batch};
 pub use map::{Map, map};
+pub use trace::{Events, Tracer};
 
 use crate::cell::{Offset, PerCpuCell, PerCpuPair, Place, Value};
 use crate::ipc::Endpoint;
@@ -38,7 +40,7 @@ impl fmt::Display for Error {
                 Some(status) => write!(f, "the percpu server was refused by the kernel: {status:?}"),
                 None => write!(f, "the percpu server was refused by the kernel: status {status}"),
             },
-            Error::Refused(refusal) => write!(f, "the percpu server refused: {refusal:?}"),
+            Error::Refused(refusal) => write!(f, "the percpu server refused: {refusal}"),
             Error::Kernel(refusal) => write!(f, "the kernel refused a call to the percpu server: {refusal}"),
         }
     }

@@ -1,6 +1,6 @@
 //! The manifest: one line for each program that is to run.
 //!
-//! `run NAME quota=<pages per unit> memory=<frames> expect=exit|fault [supervisor=yes] [priority=<0 to 7>]
+//! `run NAME quota=<pages per unit> memory=<frames> expect=exit|fault [supervisor=yes] [observer=yes] [priority=<0 to 7>]
 //! [in_turn=yes] [device=<interrupt>:<first port>+<ports>] [arg=<rest of line>]`
 
 use core::fmt;
@@ -53,6 +53,8 @@ pub struct Run<'a> {
     pub expect: Expect,
     /// Whether it may start processes and end the percpu server.
     pub has_supervisor: bool,
+    /// Whether the percpu server tells it who is who, and what has happened.
+    pub is_observer: bool,
     /// The device that it drives.
     pub device: Option<Device>,
     /// Whether it starts when all before it have ended, not at once.
@@ -121,6 +123,7 @@ impl<'a> Run<'a> {
         }
         let (mut quota, mut memory, mut expect) = (None, None, None);
         let (mut has_supervisor, mut is_in_turn, mut device) = (false, false, None);
+        let mut is_observer = false;
         let mut priority = DEFAULT_PRIORITY;
         for term in words {
             let bad = ManifestError::BadTerm(term);
@@ -131,6 +134,7 @@ impl<'a> Run<'a> {
                 ("memory", _) => memory = Some(number()?),
                 ("priority", _) => priority = number()?,
                 ("supervisor", "yes") => has_supervisor = true,
+                ("observer", "yes") => is_observer = true,
                 ("in_turn", "yes") => is_in_turn = true,
                 ("device", _) => device = Some(Device::read(value).ok_or(bad)?),
                 ("expect", "exit") => expect = Some(Expect::Exit),
@@ -144,6 +148,7 @@ impl<'a> Run<'a> {
             memory_frames: memory.ok_or(ManifestError::Missing("memory"))?,
             expect: expect.ok_or(ManifestError::Missing("expect"))?,
             has_supervisor,
+            is_observer,
             device,
             is_in_turn,
             priority,
@@ -164,7 +169,7 @@ mod tests {
     #[test]
     fn lines_are_read_in_order() {
         let text = b"run counter quota=64 memory=2048 expect=exit\n\n\
-            run probe quota=0 memory=9 expect=fault supervisor=yes priority=5 in_turn=yes device=8:112+2 arg=read 0x10 arg=now quota=1\n";
+            run probe quota=0 memory=9 expect=fault supervisor=yes observer=yes priority=5 in_turn=yes device=8:112+2 arg=read 0x10 arg=now quota=1\n";
         let runs: Vec<_> = runs(text).unwrap().map(Result::unwrap).collect();
         let counter = Run {
             name: "counter",
@@ -172,6 +177,7 @@ mod tests {
             memory_frames: 2048,
             expect: Expect::Exit,
             has_supervisor: false,
+            is_observer: false,
             device: None,
             is_in_turn: false,
             priority: 3,
@@ -183,6 +189,7 @@ mod tests {
             memory_frames: 9,
             expect: Expect::Fault,
             has_supervisor: true,
+            is_observer: true,
             device: Some(Device {
                 interrupt: 8,
                 first_port: 112,
@@ -205,6 +212,7 @@ mod tests {
         assert_eq!(one("run x priority=high"), Err(BadTerm("priority=high")));
         assert_eq!(one("run x quta=3"), Err(BadTerm("quta=3")));
         assert_eq!(one("run x supervisor=no"), Err(BadTerm("supervisor=no")));
+        assert_eq!(one("run x observer=no"), Err(BadTerm("observer=no")));
         assert_eq!(one("run x in_turn=no"), Err(BadTerm("in_turn=no")));
         assert_eq!(one("run x expect=hope"), Err(BadTerm("expect=hope")));
         for term in [

@@ -25,6 +25,8 @@ struct Slot {
 pub struct Client {
     /// Who it is.
     pub badge: u64,
+    /// What it is called.
+    pub name: [u64; 2],
     /// Its place among the clients.
     pub slot: usize,
     /// The capability of its window.
@@ -64,6 +66,7 @@ impl Client {
             .map_err(|_| PercpuError::WindowFull)?;
         Ok(Client {
             badge,
+            name: [0; 2],
             slot,
             window,
             quota_pages,
@@ -98,6 +101,11 @@ impl Client {
     /// How many regions.
     pub fn region_count(&self) -> u64 {
         self.regions
+    }
+
+    /// Pages that it holds, its static part among them.
+    pub fn held(&self) -> u64 {
+        self.used_pages + self.statics.iter().map(|piece| piece.pages).sum::<u64>()
     }
 
     /// Everything of its window that has frames. Its records are gone with it.

@@ -8,7 +8,8 @@
 //! state is pending counts only if the window's note says that the request took effect.
 
 use abi::percpu::ledger::{PAGES, ROSTER_WORDS};
-use abi::percpu::{Name, map::Kind, name_of_words, name_words};
+use abi::percpu::trace::{EVENT_WORDS, Event, MOST_EVENTS};
+use abi::percpu::{Name, map::Kind, name_of_words, name_words, number};
 
 use crate::clients::MOST_CLIENTS;
 
@@ -23,6 +24,12 @@ pub trait Words {
     fn write(&mut self, at: usize, word: u64);
     /// Adds to one, also while others do.
     fn add(&mut self, at: usize, more: u64);
+    /// Changes several in a row, in their order.
+    fn write_row<const N: usize>(&mut self, at: usize, row: &[u64; N]) {
+        for (index, word) in row.iter().enumerate() {
+            self.write(at + index, *word);
+        }
+    }
 }
 
 const PAGE_WORDS: usize = 512;
@@ -31,13 +38,18 @@ const CLIENTS: usize = 2 * PAGE_WORDS;
 const CLIENT_WORDS: usize = 8;
 const REGIONS: usize = 3 * PAGE_WORDS;
 const REGION_WORDS: usize = 4;
+/// The word of the last CPU that went or came on request.
+const CPU_CHANGE: usize = COUNTERS + 32;
+const TRACE: usize = REGIONS + MOST_CLIENTS * MOST_REGIONS * REGION_WORDS;
+/// One more than are told: a server may end while it writes that one.
+const EVENTS: u64 = MOST_EVENTS + 1;
 
 const _: () = assert!(ROSTER_WORDS <= PAGE_WORDS);
 const _: () = assert!(MOST_CLIENTS * CLIENT_WORDS <= PAGE_WORDS);
-const _: () = assert!(REGIONS + MOST_CLIENTS * MOST_REGIONS * REGION_WORDS <= PAGES as usize * PAGE_WORDS);
+const _: () = assert!(TRACE + EVENTS as usize * EVENT_WORDS <= PAGES as usize * PAGE_WORDS);
 
 /// The first counter of a ledger that was written in this way.
-const FORMAT: u64 = 0x7065_7263_7075_0002;
+const FORMAT: u64 = 0x7065_7263_7075_0003;
 
 /// What is counted for ever: each is what its name says, see `abi::percpu::map::head`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,6 +65,8 @@ pub enum Counter {
     Largest = 9,
     MostRegions = 10,
     MostStocks = 11,
+    /// Events of the trace.
+    Traced = 12,
 }
 
 /// Counts a message that was no request. The words may be in use by a service meanwhile.
@@ -110,6 +124,8 @@ pub struct ClientRecord {
     pub intent: u64,
     /// The number of the request that attached it.
     pub attached_by: u64,
+    /// What it is called.
+    pub name: [u64; 2],
 }
 
 /// A region as the ledger knows it.
@@ -127,6 +143,16 @@ pub struct RegionRecord {
     pub pages: u32,
     /// For people.
     pub name: Name,
+}
+
+impl RegionRecord {
+    /// The number of the request that grants such a region.
+    pub fn request(&self) -> u8 {
+        match self.kind {
+            Kind::Reserved => number::RESERVE as u8,
+            _ => number::CREATE as u8,
+        }
+    }
 }
 
 /// The words, with meaning.
@@ -173,22 +199,24 @@ impl<W: Words> Ledger<W> {
             static_pages: word(3),
             intent: word(4),
             attached_by: word(5),
+            name: [word(6), word(7)],
         }
     }
 
     /// Writes a slot's client, its state last.
     pub fn set_client(&mut self, slot: usize, record: &ClientRecord) {
         let at = CLIENTS + slot * CLIENT_WORDS;
+        let [low, high] = record.name;
         let words = [
             record.badge,
             record.quota_pages,
             record.static_pages,
             record.intent,
             record.attached_by,
+            low,
+            high,
         ];
-        for (index, word) in (1..).zip(words) {
-            self.0.write(at + index, word);
-        }
+        self.0.write_row(at + 1, &words);
         self.set_client_state(slot, record.state);
     }
 
@@ -226,9 +254,7 @@ impl<W: Words> Ledger<W> {
         let at = REGIONS + index * REGION_WORDS;
         let [low, high] = name_words(&record.name);
         let extent = u64::from(record.pages) << 32 | u64::from(record.first);
-        for (offset, word) in [(1, extent), (2, low), (3, high)] {
-            self.0.write(at + offset, word);
-        }
+        self.0.write_row(at + 1, &[extent, low, high]);
         let head = u64::from(record.generation) << 32 | (record.kind as u64) << 8 | record.state as u64;
         self.0.write(at, head);
     }
@@ -247,4 +273,52 @@ impl<W: Words> Ledger<W> {
         let head = u64::from(generation) << 32 | State::Free as u64;
         self.0.write(REGIONS + index * REGION_WORDS, head);
     }
+
+    /// The CPU that went or came last on request, in a word of [`crate::service`]'s.
+    pub fn cpu_change(&self) -> u64 {
+        self.0.read(CPU_CHANGE)
+    }
+
+    /// Changes that.
+    pub fn set_cpu_change(&mut self, word: u64) {
+        self.0.write(CPU_CHANGE, word);
+    }
+
+    /// Adds an event to the trace. It counts when the counter says so: before, it is not there, and neither is the one
+    /// whose place it takes.
+    #[inline(always)]
+    pub fn record(&mut self, event: &Event) {
+        let sequence = self.counter(Counter::Traced) + 1;
+        let row = Event { sequence, ..*event }.encode();
+        self.0.write_row(place_of(sequence), &row);
+        self.set_counter(Counter::Traced, sequence);
+    }
+
+    /// The same, if the server before this one has not done it as the last thing.
+    pub fn record_once(&mut self, event: &Event) {
+        let last = self.event(self.counter(Counter::Traced));
+        let what = |event: &Event| (event.kind, event.badge, event.region);
+        if what(&last) != what(event) {
+            self.record(event);
+        }
+    }
+
+    /// The events that are there, by their numbers.
+    pub fn events(&self) -> core::ops::Range<u64> {
+        let next = self.counter(Counter::Traced) + 1;
+        next.saturating_sub(MOST_EVENTS).max(1)..next
+    }
+
+    /// One of them.
+    pub fn event(&self, sequence: u64) -> Event {
+        let mut words = [0; EVENT_WORDS];
+        for (index, word) in words.iter_mut().enumerate() {
+            *word = self.0.read(place_of(sequence) + index);
+        }
+        Event::decode(&words)
+    }
+}
+
+fn place_of(sequence: u64) -> usize {
+    TRACE + (sequence % EVENTS) as usize * EVENT_WORDS
 }

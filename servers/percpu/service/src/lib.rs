@@ -31,5 +31,5 @@ pub use bell::Bell;
 pub use clients::MOST_CLIENTS;
 pub use ledger::{MOST_REGIONS, Words, count_malformed};
 pub use mapper::{Found, KernelRefusal, Mapped, Mapper, MemoryInfo, Piece};
-pub use service::{Chore, Done, FirstChunk, STATIC_TAG, Service, Sheet};
+pub use service::{Change, Chore, Done, FirstChunk, STATIC_TAG, Service, Sheet};
 pub use stock::Run;

@@ -74,6 +74,15 @@ impl From<KernelRefusal> for PercpuError {
     }
 }
 
+/// How pools get memory objects and give them back.
+pub trait Chunks {
+    /// See [`Mapper::create`].
+    fn create(&mut self, pages: u64, is_on_touch: bool) -> Result<Handle, KernelRefusal>;
+
+    /// Gives one up, with so many pages of each unit.
+    fn destroy(&mut self, memory: Handle, pages: usize, is_on_touch: bool);
+}
+
 /// The kernel calls of the server. Each happens as a whole or not at all, also when the server ends meanwhile;
 /// a refused one has changed nothing.
 #[expect(clippy::missing_errors_doc, reason = "every error is the kernel's refusal")]

@@ -9,7 +9,7 @@ use abi::percpu::PercpuError;
 use abi::syscall::MAX_MEMORY_PAGES;
 use abi::{Handle, syscall};
 
-use crate::mapper::Mapper;
+use crate::mapper::Chunks;
 use crate::room::room;
 use crate::shelf::Shelf;
 use crate::stock::{Run, Stock};
@@ -67,11 +67,11 @@ impl Pools {
         pool: Pool,
         count: usize,
         in_new_rows: bool,
-        mapper: &mut impl Mapper,
+        chunks: &mut impl Chunks,
     ) -> Result<Vec<Run>, PercpuError> {
-        match self.try_take(pool, count, in_new_rows, mapper) {
-            Err(PercpuError::NodeExhausted(_)) if self.drain(mapper) > 0 => {
-                self.try_take(pool, count, in_new_rows, mapper)
+        match self.try_take(pool, count, in_new_rows, chunks) {
+            Err(PercpuError::NodeExhausted(_)) if self.drain(chunks) > 0 => {
+                self.try_take(pool, count, in_new_rows, chunks)
             }
             other => other,
         }
@@ -82,15 +82,15 @@ impl Pools {
         pool: Pool,
         count: usize,
         in_new_rows: bool,
-        mapper: &mut impl Mapper,
+        chunks: &mut impl Chunks,
     ) -> Result<Vec<Run>, PercpuError> {
         let mut runs = Vec::new();
         let taken = match (pool, in_new_rows) {
             (Pool::Reserved, _) => self.take_reserved(count, &mut runs),
-            (Pool::Dynamic, false) => self.dynamic.take(count, &mut runs, mapper),
-            (Pool::Dynamic, true) => self.dynamic.take_new(count, &mut runs, mapper),
-            (Pool::OnTouch, false) => self.on_touch.take(count, &mut runs, mapper),
-            (Pool::OnTouch, true) => self.on_touch.take_new(count, &mut runs, mapper),
+            (Pool::Dynamic, false) => self.dynamic.take(count, &mut runs, chunks),
+            (Pool::Dynamic, true) => self.dynamic.take_new(count, &mut runs, chunks),
+            (Pool::OnTouch, false) => self.on_touch.take(count, &mut runs, chunks),
+            (Pool::OnTouch, true) => self.on_touch.take_new(count, &mut runs, chunks),
         };
         match taken {
             Ok(()) => {
@@ -169,8 +169,8 @@ impl Pools {
     }
 
     /// Gives everything back to the kernel that is not used. How many pages.
-    pub fn drain(&mut self, mapper: &mut impl Mapper) -> usize {
+    pub fn drain(&mut self, chunks: &mut impl Chunks) -> usize {
         self.is_refused = false;
-        self.dynamic.drain(mapper) + self.on_touch.drain(mapper)
+        self.dynamic.drain(chunks) + self.on_touch.drain(chunks)
     }
 }

@@ -17,11 +17,14 @@ mod bury;
 mod change;
 mod check;
 mod chunks;
+mod cpus;
 mod grant;
 mod map;
 mod recover;
+mod trace;
 
 pub use balance::{Chore, Done};
+pub use cpus::Change;
 pub use map::Sheet;
 
 /// The tag of a client's static part in its window; a region's is its id.
@@ -53,6 +56,10 @@ pub struct Service<M, W> {
     ledger: Ledger<W>,
     possible_cpus: u64,
     stride: u64,
+    /// A chore is under way.
+    is_busy: bool,
+    /// Somebody waits for it.
+    is_awaited: bool,
 }
 
 impl<M: Mapper, W: Words> Service<M, W> {
@@ -70,23 +77,36 @@ impl<M: Mapper, W: Words> Service<M, W> {
             ledger: Ledger(words),
             possible_cpus: chunk.possible_cpus,
             stride: chunk.stride,
+            is_busy: false,
+            is_awaited: false,
         })
     }
 
-    /// Answers one message, whatever it is. A capability that came with a refused one is dropped, so nobody
-    /// can fill the server's table.
-    pub fn answer(&mut self, received: &Received) -> Message {
+    /// Answers one message, whatever it is; otherwise as [`Service::answer_request`].
+    pub fn answer(&mut self, received: &Received) -> Option<Message> {
         let Received { badge, message } = received;
         match Request::decode(message) {
             Ok(request) => self.answer_request(*badge, &request, message.capability),
-            Err(refusal) => self.refuse_with(refusal, message.capability),
+            Err(refusal) => Some(self.refuse_with(refusal, message.capability)),
         }
     }
 
-    /// Answers a message that has been decoded.
-    pub fn answer_request(&mut self, badge: u64, request: &Numbered, capability: Handle) -> Message {
+    /// Answers a message that has been decoded. A capability that came with a refused one is dropped, so nobody
+    /// can fill the server's table.
+    ///
+    /// None when nothing is left for it but what a chore has in hand: it is to be asked again when that is settled, and until
+    /// it is there are no other chores.
+    pub fn answer_request(&mut self, badge: u64, request: &Numbered, capability: Handle) -> Option<Message> {
         let answer = self.serve(badge, request, capability);
-        answer.unwrap_or_else(|refusal| self.refuse_with(refusal, capability))
+        let exhausted = matches!(answer, Err(PercpuError::NodeExhausted(_)));
+        self.is_awaited = exhausted && self.is_busy;
+        if self.is_awaited {
+            return None;
+        }
+        Some(answer.unwrap_or_else(|refusal| {
+            self.trace_refusal(badge, &request.request, refusal);
+            self.refuse_with(refusal, capability)
+        }))
     }
 
     fn refuse_with(&mut self, refusal: PercpuError, capability: Handle) -> Message {
@@ -121,8 +141,15 @@ impl<M: Mapper, W: Words> Service<M, W> {
             Request::Reserve { bytes, align, name } => {
                 let pages = self.checked_pages(bytes)?;
                 check::alignment(align)?;
-                let pool = Some(self.reserved_pool());
-                self.grant(badge, number, grant::Ask::new(pages, pool, Kind::Reserved, name))
+                let ask = grant::Ask {
+                    bytes,
+                    align,
+                    pages,
+                    pool: Some(self.reserved_pool()),
+                    kind: Kind::Reserved,
+                    name,
+                };
+                self.grant(badge, number, ask)
             }
             Request::Create {
                 unit_bytes,
@@ -135,7 +162,15 @@ impl<M: Mapper, W: Words> Service<M, W> {
                     Populate::All => (Some(Pool::Dynamic), Kind::Dynamic),
                     Populate::OnTouch => (Some(Pool::OnTouch), Kind::OnTouch),
                 };
-                self.grant(badge, number, grant::Ask::new(pages, pool, kind, name))
+                let ask = grant::Ask {
+                    bytes: unit_bytes,
+                    align: 0,
+                    pages,
+                    pool,
+                    kind,
+                    name,
+                };
+                self.grant(badge, number, ask)
             }
             Request::Populate { region, page, count } => self.populate(badge, number, region, page, count),
             Request::Depopulate { region, page, count } => {
@@ -144,8 +179,8 @@ impl<M: Mapper, W: Words> Service<M, W> {
             Request::Destroy { region } => self.destroy(badge, number, region),
             Request::Stats => self.stats(badge),
             Request::Populated { region, page } => self.populated(badge, region, page),
-            // Whoever has the memory mapped serves these, with `answer` and `map`.
-            Request::Batch { .. } | Request::Map => Err(PercpuError::BadBuffer(0)),
+            // Whoever has the memory mapped serves these, with `answer`, `map_to` and `trace_to`.
+            Request::Batch { .. } | Request::Map | Request::Trace { .. } => Err(PercpuError::BadBuffer(0)),
             // Whoever holds the machine serves these.
             Request::CpuOnline { .. } | Request::CpuOffline { .. } => {
                 self.check_is_init(badge)?;
@@ -164,6 +199,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
                 badge,
                 quota_pages,
                 static_pages,
+                name,
             } => self.attach(
                 number,
                 attach::Newcomer {
@@ -171,6 +207,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
                     window,
                     quota_pages,
                     static_pages,
+                    name,
                 },
             ),
             Request::SetQuota { badge, quota_pages } => {
@@ -180,7 +217,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
                 Ok(Message::default())
             }
             _ => {
-                let pages = self.pools.drain(&mut self.mapper) as u64;
+                let pages = self.drain() as u64;
                 self.pools.is_at_rest = true;
                 Ok(Message::new(0, [pages, 0, 0, 0, 0, 0]))
             }

@@ -3,10 +3,10 @@
 
 use alloc::vec::Vec;
 
-use abi::percpu::PercpuError;
+use abi::percpu::{NO_NODE, PercpuError};
 use abi::{Handle, Status};
 
-use crate::mapper::Mapper;
+use crate::mapper::Chunks;
 use crate::room::room;
 use crate::stock::{Run, Stock};
 
@@ -108,11 +108,11 @@ impl Shelf {
         &mut self,
         mut missing: usize,
         runs: &mut Vec<Run>,
-        mapper: &mut impl Mapper,
+        chunks: &mut impl Chunks,
     ) -> Result<(), PercpuError> {
         self.take_there(&mut missing, runs, Stock::take_clean)?;
         self.take_there(&mut missing, runs, Stock::take_some)?;
-        self.take_new(missing, runs, mapper)
+        self.take_new(missing, runs, chunks)
     }
 
     /// Takes of the stocks that are there, as many pages as they have.
@@ -138,10 +138,10 @@ impl Shelf {
         &mut self,
         mut missing: usize,
         runs: &mut Vec<Run>,
-        mapper: &mut impl Mapper,
+        chunks: &mut impl Chunks,
     ) -> Result<(), PercpuError> {
         while missing > 0 {
-            self.grow(missing, mapper)?;
+            self.grow(missing, chunks)?;
             room(runs, 1, MOST_STOCKS)?;
             let run = self.stocks.last_mut().and_then(|stock| stock.take_some(missing));
             let run = run.expect("a new stock has pages");
@@ -152,23 +152,24 @@ impl Shelf {
     }
 
     /// Adds a stock with at least one page for `missing`; a shelf that cannot grow by much grows by little.
-    fn grow(&mut self, missing: usize, mapper: &mut impl Mapper) -> Result<(), PercpuError> {
+    fn grow(&mut self, missing: usize, chunks: &mut impl Chunks) -> Result<(), PercpuError> {
         let needed = missing.min(self.largest);
         let wanted = match self.is_on_touch {
             true => needed,
             false => missing.max(GROWTH).min(self.largest),
         };
         let is_on_touch = self.is_on_touch;
-        let (memory, count) = match mapper.create(wanted as u64, is_on_touch) {
+        let (memory, count) = match chunks.create(wanted as u64, is_on_touch) {
             Ok(memory) => (memory, wanted),
             Err(refusal) if needed == wanted => return Err(exhausted(refusal.status, refusal.into())),
             Err(_) => {
-                let smaller = mapper.create(needed as u64, is_on_touch);
+                let smaller = chunks.create(needed as u64, is_on_touch);
                 let memory = smaller.map_err(|refusal| exhausted(refusal.status, refusal.into()))?;
                 (memory, needed)
             }
         };
-        self.add(memory, count, true).inspect_err(|_| mapper.drop(memory))
+        self.add(memory, count, true)
+            .inspect_err(|_| chunks.destroy(memory, count, is_on_touch))
     }
 
     /// Adds a stock of all pages of a memory object.
@@ -209,11 +210,11 @@ impl Shelf {
     }
 
     /// Gives stocks back to the kernel that are not used. How many pages.
-    pub fn drain(&mut self, mapper: &mut impl Mapper) -> usize {
+    pub fn drain(&mut self, chunks: &mut impl Chunks) -> usize {
         let mut pages = 0;
         while let Some((memory, count)) = self.take_unused(usize::MAX) {
             pages += count;
-            mapper.drop(memory);
+            chunks.destroy(memory, count, self.is_on_touch);
         }
         pages
     }
@@ -222,7 +223,7 @@ impl Shelf {
 /// The pools' account: when it is at its limit, no node can help.
 fn exhausted(status: Status, refusal: PercpuError) -> PercpuError {
     match status {
-        Status::AccountExhausted => PercpuError::NodeExhausted(u64::MAX),
+        Status::AccountExhausted => PercpuError::NodeExhausted(NO_NODE),
         _ => refusal,
     }
 }

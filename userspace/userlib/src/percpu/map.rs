@@ -3,7 +3,9 @@
 use core::sync::atomic::Ordering;
 
 use abi::percpu::Request;
-use abi::percpu::map::{CHUNK_WORDS, Chunk, ENTRY_WORDS, Entry, HEAD_WORDS, MOST_PAGES, head};
+use abi::percpu::map::{
+    CHUNK_WORDS, Chunk, ENTRY_WORDS, Entry, HEAD_WORDS, MOST_PAGES, OWNER_WORDS, Owner, head,
+};
 
 use super::{Error, send};
 use crate::memory::{Mapping, Memory};
@@ -60,6 +62,16 @@ impl Map {
                 *word = self.word(from + index * CHUNK_WORDS + at);
             }
             Chunk::decode(&words)
+        })
+    }
+
+    /// Who is who (O7); nobody for a program that may not observe.
+    pub fn owners(&self) -> impl Iterator<Item = Owner> + '_ {
+        let chunks = self.head(head::CHUNKS) as usize * CHUNK_WORDS;
+        let from = self.head(head::CHUNKS_AT) as usize + chunks;
+        (0..self.head(head::OWNERS) as usize).map(move |index| {
+            let words = core::array::from_fn(|at| self.word(from + index * OWNER_WORDS + at));
+            Owner::decode(&words)
         })
     }
 

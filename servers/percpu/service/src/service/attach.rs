@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use abi::percpu::{INIT_BADGE, PercpuError, unit_pages};
+use abi::percpu::{INIT_BADGE, Name, PercpuError, name_words, unit_pages};
 use abi::window::STATIC_FIRST_PAGE;
 use abi::{Handle, Message, PAGE_SIZE};
 use percpu_core::PageRange;
@@ -21,6 +21,7 @@ pub(super) struct Newcomer {
     pub window: Handle,
     pub quota_pages: u64,
     pub static_pages: u64,
+    pub name: Name,
 }
 
 impl<M: Mapper, W: Words> Service<M, W> {
@@ -30,6 +31,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
             window,
             quota_pages,
             static_pages,
+            name,
         } = newcomer;
         if let Ok(client) = self.clients.find(badge) {
             if client.attached_by != number {
@@ -49,6 +51,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
         let slot = self.clients.free_slot()?;
         let mut client = Client::new(badge, slot, window, quota_pages, self.units(static_pages))?;
         client.attached_by = number;
+        client.name = name_words(&name);
         let statics = self.take_statics(static_pages as usize)?;
         self.ledger.set_client(
             slot,
@@ -59,6 +62,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
                 static_pages,
                 intent: 0,
                 attached_by: number,
+                name: client.name,
             },
         );
         if let Err(refusal) = self.attach_window(window, &statics, slot) {
@@ -66,9 +70,10 @@ impl<M: Mapper, W: Words> Service<M, W> {
             self.give_pieces_back(&statics);
             return Err(refusal);
         }
-        self.ledger.set_client_state(slot, State::Live);
         let pool = pool_of(&statics, self.pools.reserved.memory());
         client.statics = statics;
+        self.ledger.record(&client.static_event());
+        self.ledger.set_client_state(slot, State::Live);
         self.clients.put(slot, client);
         Ok(answer(pool))
     }

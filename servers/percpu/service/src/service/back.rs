@@ -8,6 +8,7 @@ use abi::syscall::MAX_WINDOW_LIST;
 use percpu_core::PageRange;
 
 use super::Service;
+use super::trace::Traced;
 use crate::ledger::{MOST_REGIONS, Words};
 use crate::mapper::{Mapper, Piece};
 use crate::note::Note;
@@ -39,7 +40,11 @@ impl<M: Mapper, W: Words> Service<M, W> {
         in_new_rows: bool,
     ) -> Result<Option<Vec<Piece>>, PercpuError> {
         let count = gaps.iter().map(|gap| gap.count).sum();
-        let runs = self.pools.take(pool, count, in_new_rows, &mut self.mapper)?;
+        let mut traced = Traced {
+            mapper: &mut self.mapper,
+            ledger: &mut self.ledger,
+        };
+        let runs = self.pools.take(pool, count, in_new_rows, &mut traced)?;
         let pieces = pair(gaps, &runs);
         match pieces {
             Ok(pieces) if pieces.len() <= MOST_PIECES => Ok(Some(pieces)),

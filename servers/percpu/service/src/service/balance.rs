@@ -5,8 +5,10 @@
 //! works on belongs to nobody else as long as it takes, and goes with the server if that ends.
 
 use abi::Handle;
+use abi::percpu::trace::EventKind;
 
 use super::Service;
+use super::trace::chunk_event;
 use crate::ledger::Words;
 use crate::mapper::{KernelRefusal, Mapper};
 use crate::shelf::{GROWTH, Shelf};
@@ -58,9 +60,18 @@ impl Chore {
 }
 
 impl<M: Mapper, W: Words> Service<M, W> {
+    /// Whether a chore is under way, which somebody may wait for.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.is_busy
+    }
+
     /// Whether it is worth while to wake up whoever does the chores.
     #[must_use]
     pub fn is_balance_due(&self) -> bool {
+        if self.is_awaited {
+            return false;
+        }
         let pools = &self.pools;
         let dirty = pools.reserved.dirty() + pools.dynamic.dirty();
         let is_low = pools.dynamic.free() < LOW && !pools.is_at_rest;
@@ -68,8 +79,14 @@ impl<M: Mapper, W: Words> Service<M, W> {
         is_low || dirty >= MANY_DIRTY || is_much(&pools.dynamic, LOW) || is_much(&pools.on_touch, 0)
     }
 
-    /// The next thing to be done, in the order of what clients feel most.
+    /// The next thing to be done, in the order of what clients feel most; nothing while a client waits that the last one is settled.
     pub fn chore(&mut self) -> Option<Chore> {
+        let chore = if self.is_awaited { None } else { self.next_chore() };
+        self.is_busy = chore.is_some();
+        chore
+    }
+
+    fn next_chore(&mut self) -> Option<Chore> {
         let pools = &mut self.pools;
         if pools.dynamic.free() < LOW && !pools.is_at_rest {
             return Some(Chore::Make(GROWTH.min(pools.dynamic.largest)));
@@ -81,9 +98,12 @@ impl<M: Mapper, W: Words> Service<M, W> {
             .free()
             .checked_sub(LOW)
             .filter(|spare| spare + LOW > HIGH);
-        let unused = pools.on_touch.take_unused(usize::MAX);
-        let unused = unused.or_else(|| pools.dynamic.take_unused(many?));
-        if let Some((memory, _)) = unused {
+        let on_touch = pools.on_touch.take_unused(usize::MAX);
+        let unused = on_touch.or_else(|| pools.dynamic.take_unused(many?));
+        if let Some((memory, pages)) = unused {
+            let kind = EventKind::DestroyChunk;
+            let event = chunk_event(kind, memory, pages as u64, on_touch.is_some());
+            self.ledger.record(&event);
             return Some(Chore::Drop(memory));
         }
         let dirty = pools.dynamic.take_dirty(AT_ONCE);
@@ -93,6 +113,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
 
     /// Records what was done. False when it could not be, and there is no sense in going on now.
     pub fn settle(&mut self, done: Done) -> bool {
+        self.is_busy = false;
         match done {
             Done::Dropped => true,
             Done::Cleaned(run, is_clean) => {
@@ -110,8 +131,11 @@ impl<M: Mapper, W: Words> Service<M, W> {
                 if added.is_err() {
                     self.mapper.drop(memory);
                     self.pools.is_at_rest = true;
+                    return false;
                 }
-                added.is_ok()
+                let event = chunk_event(EventKind::CreateChunk, memory, pages as u64, false);
+                self.ledger.record(&event);
+                true
             }
         }
     }

@@ -22,6 +22,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
 
     /// Takes a slot's client out of the ledger: its regions' ids are stale from now on.
     pub(super) fn forget(&mut self, slot: usize) {
+        self.trace_end(slot);
         for index in slot * MOST_REGIONS..(slot + 1) * MOST_REGIONS {
             if self.ledger.region(index).state != State::Free {
                 self.ledger.retire_region(index);

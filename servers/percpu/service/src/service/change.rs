@@ -96,11 +96,12 @@ impl<M: Mapper, W: Words> Service<M, W> {
             self.ledger.set_region_state(index, State::Live);
             return Err(refusal.into());
         }
-        self.ledger.retire_region(index);
-        self.ledger.count(Counter::Destroyed);
         let client = self.clients.find(badge)?;
         client.note = note;
         let region = client.remove(id)?;
+        self.ledger.record(&client.free_event(id, range, region.kind));
+        self.ledger.retire_region(index);
+        self.ledger.count(Counter::Destroyed);
         client.give_window_back(range);
         self.give_pieces_back(&region.pieces);
         Ok(Message::default())

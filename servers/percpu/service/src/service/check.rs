@@ -75,7 +75,10 @@ impl<M: Mapper, W: Words> Service<M, W> {
         request: &Request,
         number: u64,
     ) -> Result<Option<Message>, PercpuError> {
-        let is_own_change = request.is_change() && !matches!(request, Request::Attach { .. });
+        use Request::{Attach, CpuOffline, CpuOnline};
+        // Their numbers are init's, who has no window with a note.
+        let is_of_init = matches!(request, Attach { .. } | CpuOffline { .. } | CpuOnline { .. });
+        let is_own_change = request.is_change() && !is_of_init;
         let Some(client) = self.clients.find(badge).ok().filter(|_| is_own_change) else {
             return Ok(None);
         };

@@ -1,6 +1,7 @@
 //! What is told of each chunk: the memory objects of the pools, and the windows.
 
-use abi::percpu::map::{CHUNK_WORDS, Chunk, ChunkKind, head};
+use abi::percpu::map::{CHUNK_WORDS, Chunk, ChunkKind, OWNER_WORDS, Owner, head};
+use abi::percpu::may_observe;
 
 use super::{Service, Sheet};
 use crate::client::Client;
@@ -11,8 +12,8 @@ use crate::room::Pages;
 use crate::stock::Stock;
 
 impl<M: Mapper, W: Words> Service<M, W> {
-    /// Writes them from this word on, as far as there is room.
-    pub(super) fn write_chunks(&self, sheet: &mut impl Sheet, from: usize) {
+    /// Writes them from this word on, as far as there is room. Where they end.
+    pub(super) fn write_chunks(&self, sheet: &mut impl Sheet, from: usize) -> usize {
         let windows = self.clients.iter().map(Client::chunk);
         let room = sheet.words().saturating_sub(from) / CHUNK_WORDS;
         let mut told = 0;
@@ -25,6 +26,28 @@ impl<M: Mapper, W: Words> Service<M, W> {
         }
         sheet.write(head::CHUNKS, told as u64);
         sheet.write(head::CHUNKS_AT, from as u64);
+        from + told * CHUNK_WORDS
+    }
+
+    /// Writes who is who (O7) from this word on, as far as there is room, for those who may observe.
+    pub(super) fn write_owners(&self, badge: u64, sheet: &mut impl Sheet, from: usize) {
+        let room = match may_observe(badge) {
+            true => sheet.words().saturating_sub(from) / OWNER_WORDS,
+            false => 0,
+        };
+        let mut told = 0;
+        for client in self.clients.iter().take(room) {
+            let owner = Owner {
+                badge: client.badge,
+                name: client.name,
+                held: client.held(),
+            };
+            for (index, word) in owner.encode().into_iter().enumerate() {
+                sheet.write(from + told * OWNER_WORDS + index, word);
+            }
+            told += 1;
+        }
+        sheet.write(head::OWNERS, told as u64);
     }
 }
 

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use abi::Message;
 use abi::percpu::map::Kind;
+use abi::percpu::trace::{Event, EventKind};
 use abi::percpu::{Name, PercpuError};
 
 use super::Service;
@@ -16,6 +17,10 @@ use crate::region::Region;
 
 /// A region that is asked for.
 pub(super) struct Ask {
+    /// Bytes of it that were asked for.
+    pub bytes: u64,
+    /// The alignment that was asked for.
+    pub align: u64,
     /// Its pages.
     pub pages: usize,
     /// Where their frames come from; none for a range without frames.
@@ -26,18 +31,6 @@ pub(super) struct Ask {
     pub name: Name,
 }
 
-impl Ask {
-    /// All of it.
-    pub(super) fn new(pages: usize, pool: Option<Pool>, kind: Kind, name: Name) -> Ask {
-        Ask {
-            pages,
-            pool,
-            kind,
-            name,
-        }
-    }
-}
-
 impl<M: Mapper, W: Words> Service<M, W> {
     /// A new region.
     pub(super) fn grant(&mut self, badge: u64, number: u64, ask: Ask) -> Result<Message, PercpuError> {
@@ -46,13 +39,14 @@ impl<M: Mapper, W: Words> Service<M, W> {
             pool,
             kind,
             name,
+            ..
         } = ask;
         let ledger = &self.ledger;
         let client = self.clients.find(badge)?;
         client.check_quota(if pool.is_some() { pages as u64 } else { 0 })?;
         let id = client.next_id(|index| ledger.region(index).generation)?;
         let range = client.take_window(pages)?;
-        let (window, slot) = (client.window, client.slot);
+        let (window, slot, event) = (client.window, client.slot, client.event(EventKind::Alloc));
         let pieces = match pool {
             Some(pool) => self.take_pieces(pool, &[range]),
             None => Ok(Vec::new()),
@@ -84,6 +78,17 @@ impl<M: Mapper, W: Words> Service<M, W> {
             self.clients.find(badge)?.give_window_back(range);
             return Err(refusal);
         }
+        let granted = grant_of(id, range);
+        self.ledger.record(&Event {
+            request: record.request(),
+            pool: kind as u8,
+            region: id.encode(),
+            bytes: ask.bytes,
+            align: ask.align,
+            offset: granted.offset,
+            more: granted.bytes,
+            ..event
+        });
         self.ledger.set_region_state(id.index as usize, State::Live);
         let client = self.clients.find(badge)?;
         client.note = note;
@@ -97,7 +102,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
             },
         );
         self.count_grant(pages as u64);
-        Ok(grant_of(id, range).encode())
+        Ok(granted.encode())
     }
 
     fn count_grant(&mut self, pages: u64) {

@@ -55,7 +55,8 @@ impl<M: Mapper, W: Words> Service<M, W> {
         }
         self.write_head(sheet, [written as u64, all]);
         if sheet.words() >= HEAD_WORDS {
-            self.write_chunks(sheet, HEAD_WORDS + written * entry_words);
+            let end = self.write_chunks(sheet, HEAD_WORDS + written * entry_words);
+            self.write_owners(badge, sheet, end);
         }
         Ok([written as u64, all])
     }

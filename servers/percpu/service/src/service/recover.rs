@@ -5,11 +5,14 @@
 
 use alloc::vec::Vec;
 
-use abi::Handle;
 use abi::percpu::ledger::Window;
+use abi::percpu::trace::{Event, EventKind};
 use abi::percpu::{PercpuError, RegionId};
+use abi::syscall::MemoryKind;
+use abi::{Handle, PAGE_SIZE};
 use percpu_core::PageRange;
 
+use super::trace::chunk_event;
 use super::{STATIC_TAG, Service};
 use crate::client::Client;
 use crate::clients::MOST_CLIENTS;
@@ -32,6 +35,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
             return Ok(());
         }
         self.ledger.count(Counter::Restarts);
+        self.trace_start();
         let mut known = self.first_chunk_ids()?;
         for Window { badge, window } in windows {
             let slot = (0..MOST_CLIENTS).find(|slot| {
@@ -55,7 +59,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
                 self.forget(slot);
             }
         }
-        self.pools.drain(&mut self.mapper);
+        self.drain();
         Ok(())
     }
 
@@ -81,6 +85,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
         let units = self.units(record.static_pages);
         let mut client = Client::new(record.badge, slot, window, record.quota_pages, units)?;
         client.attached_by = record.attached_by;
+        client.name = record.name;
         client.note = note;
         for index in slot * MOST_REGIONS..(slot + 1) * MOST_REGIONS {
             self.restore_region(&mut client, index, record.intent == note.number)?;
@@ -94,6 +99,9 @@ impl<M: Mapper, W: Words> Service<M, W> {
                 .into_pieces()
                 .for_each(|piece| self.pools.give_back(piece.run()));
             return Ok(false);
+        }
+        if record.state == State::Making {
+            self.ledger.record_once(&client.static_event());
         }
         self.ledger.set_client_state(slot, State::Live);
         self.clients.put(slot, client);
@@ -134,6 +142,21 @@ impl<M: Mapper, W: Words> Service<M, W> {
         match (record.state, state, is_whole) {
             (State::Free, ..) => {}
             (.., true) => {
+                if record.state == State::Making {
+                    let (event, bytes) = (
+                        client.event(EventKind::Alloc),
+                        u64::from(record.pages) * PAGE_SIZE,
+                    );
+                    self.ledger.record_once(&Event {
+                        request: record.request(),
+                        pool: record.kind as u8,
+                        region: id.encode(),
+                        bytes,
+                        offset: u64::from(record.first) * PAGE_SIZE,
+                        more: bytes,
+                        ..event
+                    });
+                }
                 self.ledger.set_region_state(index, State::Live);
                 client.restore_slot(id)?;
                 let (range, kind, name) = (extent(&record), record.kind, record.name);
@@ -150,7 +173,13 @@ impl<M: Mapper, W: Words> Service<M, W> {
             }
             // It has never been: its id was never told to anyone.
             (State::Making, State::Free, _) => self.ledger.set_region_state(index, State::Free),
-            _ => self.ledger.retire_region(index),
+            (before, ..) => {
+                if before == State::Ending {
+                    self.ledger
+                        .record_once(&client.free_event(id, extent(&record), record.kind));
+                }
+                self.ledger.retire_region(index);
+            }
         }
         Ok(())
     }
@@ -214,6 +243,9 @@ impl<M: Mapper, W: Words> Service<M, W> {
         let info = self.mapper.memory_info(memory)?;
         room(known, 1, MOST_REGIONS)?;
         self.pools.adopt(memory, info.kind, info.pages as usize)?;
+        let is_on_touch = info.kind == MemoryKind::PerCpuOnTouch;
+        let event = chunk_event(EventKind::CreateChunk, memory, info.pages, is_on_touch);
+        self.ledger.record(&event);
         known.push((info.id, memory));
         Ok(Some(memory))
     }

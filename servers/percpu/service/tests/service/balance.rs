@@ -144,3 +144,70 @@ fn after_a_drain_nothing_is_made_until_somebody_wants_pages() {
     world.balance();
     assert!(world.state().free_pages < 100);
 }
+
+fn set_quota(world: &mut World) {
+    let quota = Request::SetQuota {
+        badge: 2,
+        quota_pages: 100,
+    };
+    assert!(world.ask(1, quota).is_ok());
+}
+
+/// Everything that is free is in the hands of a chore when a client asks: it gets it.
+#[test]
+fn what_a_chore_has_in_hand_is_no_reason_for_a_refusal() {
+    // Pages that are being cleared, of memory that goes back to the kernel then.
+    let mut world = World::new(4, 2, 16);
+    set_quota(&mut world);
+    let region = create(&mut world, 14, Populate::All).expect("granted");
+    assert!(world.ask(2, Request::Destroy { region }).is_ok());
+    assert!(world.half_chore(), "pages are being cleared");
+    let touched = create(&mut world, 16, Populate::OnTouch);
+    assert!(touched.is_ok(), "{touched:?}");
+    assert_eq!(
+        create(&mut world, 3, Populate::All),
+        Err(NodeExhausted(7)),
+        "now it is true"
+    );
+    // Memory that is being made.
+    let mut world = World::new(4, 6, 16);
+    set_quota(&mut world);
+    assert!(create(&mut world, 3, Populate::All).is_ok());
+    assert!(world.half_chore(), "pages are being made");
+    assert!(create(&mut world, 16, Populate::All).is_ok());
+    assert_eq!(create(&mut world, 4, Populate::All), Err(NodeExhausted(7)));
+}
+
+/// Whoever waits for a chore does not wait for the next one, too; and nobody who has enough waits at all.
+#[test]
+fn there_is_no_chore_while_somebody_waits_for_one() {
+    let mut world = World::new(4, 2, 16);
+    let region = create(&mut world, 14, Populate::All).expect("granted");
+    assert!(world.ask(2, Request::Destroy { region }).is_ok());
+    let chore = world.service.chore().expect("there are dirty pages");
+    assert!(world.service.is_busy());
+    let request = |pages: u64, populate| Request::Create {
+        unit_bytes: pages * PAGE_SIZE,
+        populate,
+        name: [0; 16],
+    };
+    let message = |request: Request, number| abi::Received {
+        badge: 3,
+        message: request.numbered(number),
+    };
+    let small = world.service.answer(&message(request(1, Populate::All), 1));
+    assert_eq!(small.map(|answer| answer.label), Some(0));
+    let large = message(request(16, Populate::OnTouch), 2);
+    assert_eq!(world.service.answer(&large), None);
+    assert!(!world.service.is_balance_due());
+    let done = chore.act(&mut world.kernel.clone());
+    assert!(world.service.settle(done));
+    assert_eq!((world.service.chore(), world.service.is_busy()), (None, false));
+    let refused = world.service.answer(&large).expect("it is settled");
+    assert_eq!(
+        PercpuError::from_answer(&refused),
+        Err(NodeExhausted(7)),
+        "one page is another client's"
+    );
+    assert!(world.service.chore().is_some());
+}

@@ -235,6 +235,7 @@ fn an_attachment_that_is_sent_again_is_answered_and_its_capability_dropped() {
         badge: 2,
         quota_pages: 20,
         static_pages: 3,
+        name: [0; 16],
     };
     let again = attach.numbered(1).with_capability(abi::Handle(700));
     let answer = world.send(1, again);

@@ -213,6 +213,7 @@ fn only_init_attaches_and_only_once() {
         badge: 9,
         quota_pages: 1,
         static_pages: 0,
+        name: [0; 16],
     };
     let message = request.numbered(1).with_capability(Handle(600));
     assert_eq!(world.send(2, message), Err(NotPermitted));

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use abi::percpu::ledger::Window;
-use abi::percpu::{INIT_BADGE, PercpuError, Request};
+use abi::percpu::{INIT_BADGE, Name, PercpuError, Request};
 use abi::{Handle, Message, Received};
 use percpu_service::{Done, FirstChunk, Service};
 
@@ -117,6 +117,7 @@ impl World {
             badge,
             quota_pages,
             static_pages,
+            name: name_of(badge),
         };
         if !self.alive.contains(&badge) {
             self.alive.push(badge);
@@ -129,8 +130,15 @@ impl World {
     /// Sends a message as it is; the kernel tells the sender when the server ends meanwhile, and it sends it again.
     pub fn send(&mut self, badge: u64, message: Message) -> Result<[u64; 6], PercpuError> {
         let received = Received { badge, message };
-        let answer = self.again(|service| service.answer(&received));
-        PercpuError::from_answer(&answer)
+        loop {
+            match self.again(|service| service.answer(&received)) {
+                Some(answer) => return PercpuError::from_answer(&answer),
+                None => {
+                    assert!(self.pending.is_some(), "there is something to wait for");
+                    self.half_chore();
+                }
+            }
+        }
     }
 
     /// Lets the server do something, and the next one again when it has ended meanwhile.
@@ -215,4 +223,12 @@ impl World {
     pub fn fail_after(&self, calls: Option<u64>) {
         self.kernel.0.borrow_mut().fail_after = calls;
     }
+}
+
+/// What a client is called.
+pub fn name_of(badge: u64) -> Name {
+    let mut name = [0; 16];
+    let text = format!("client-{}", badge & 0xff);
+    name[..text.len()].copy_from_slice(text.as_bytes());
+    name
 }
