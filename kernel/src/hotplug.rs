@@ -5,9 +5,9 @@
 //! (`boot/smp.rs`). Units, and everything that lies in them, stay.
 
 use alloc::sync::{Arc, Weak};
-use alloc::vec::Vec;
 
 use abi::Status;
+use arrayvec::ArrayVec;
 use percpu_core::CpuId;
 
 use crate::boot::{firmware, smp};
@@ -31,7 +31,8 @@ struct Notice {
 /// Most who are told.
 const MOST_NOTICES: usize = 64;
 
-static NOTICES: Lock<Vec<Notice>, { rank::NOTICES }> = Lock::new(Vec::new());
+static NOTICES: Lock<ArrayVec<Notice, MOST_NOTICES>, { rank::CPU_NOTICES }> =
+    Lock::new(ArrayVec::new_const());
 
 /// Whether a CPU could be taken off now.
 pub fn may_go(cpu: CpuId) -> Result<(), Refusal> {
@@ -96,21 +97,22 @@ pub fn while_off<T>(cpu: CpuId, act: impl FnOnce() -> Result<T, Refusal>) -> Res
 
 /// Signals bits from now on when a CPU has gone, and others when one has come.
 pub fn notice(notification: &Arc<Notification>, [gone, come]: [u64; 2]) -> Result<(), Refusal> {
-    let mut notices = NOTICES.lock();
-    notices.retain(|notice| notice.notification.strong_count() > 0);
-    if notices.len() == MOST_NOTICES {
-        return Err(Refusal {
-            status: Status::TableFull,
-            words: [MOST_NOTICES as u64, 0],
-        });
-    }
-    let notification = Arc::downgrade(notification);
-    notices.push(Notice {
-        notification,
+    let notice = Notice {
+        notification: Arc::downgrade(notification),
         gone,
         come,
-    });
-    Ok(())
+    };
+    let added = NOTICES.lock().try_push(notice);
+    added.map_err(|_| Refusal {
+        status: Status::TableFull,
+        words: [MOST_NOTICES as u64, 0],
+    })
+}
+
+/// One who was told has gone: its memory, too, goes now.
+pub fn forget_the_gone() {
+    let mut notices = NOTICES.lock();
+    notices.retain(|notice| notice.notification.strong_count() > 0);
 }
 
 /// Begins a change, if none is under way and it may be.
@@ -128,7 +130,7 @@ fn end() {
 
 /// No lock is held while anybody is woken.
 fn signal(bits_of: fn(&Notice) -> u64) {
-    let told: Vec<_> = {
+    let told: ArrayVec<_, MOST_NOTICES> = {
         let notices = NOTICES.lock();
         let living = |notice: &Notice| Some((notice.notification.upgrade()?, bits_of(notice)));
         notices.iter().filter_map(living).collect()

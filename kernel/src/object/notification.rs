@@ -5,6 +5,7 @@
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::syscall::NOTIFICATION_BADGE;
 use abi::{Message, Registers, Status};
@@ -12,6 +13,7 @@ use abi::{Message, Registers, Status};
 use super::census::{Counted, Kind};
 use super::{Endpoint, Parked, Place, Queue, Thread};
 use crate::cpu;
+use crate::hotplug;
 use crate::memory::heap;
 use crate::refusal::{Refusal, require};
 use crate::schedule;
@@ -20,6 +22,8 @@ use crate::sync::{Lock, rank};
 /// A notification.
 pub struct Notification {
     state: Lock<State, { rank::NOTIFICATION }>,
+    /// Whether it is told of CPUs that go and come.
+    is_told_of_cpus: AtomicBool,
     _counted: Counted,
 }
 
@@ -40,6 +44,7 @@ impl Notification {
         };
         Notification {
             state: Lock::new(state),
+            is_told_of_cpus: AtomicBool::new(false),
             _counted: Counted::new(Kind::Notification),
         }
     }
@@ -94,6 +99,12 @@ impl Notification {
         self.state.lock().waiters.remove(waiter)
     }
 
+    /// From now on it is told of CPUs that go and come.
+    pub fn tell_of_cpus(self: &Arc<Self>, bits: [u64; 2]) -> Result<(), Refusal> {
+        self.is_told_of_cpus.store(true, Ordering::Relaxed);
+        hotplug::notice(self, bits)
+    }
+
     /// Takes the bits, none if there are none.
     pub fn collect(&self) -> Result<u64, Refusal> {
         let mut state = self.state.lock();
@@ -121,6 +132,9 @@ impl Notification {
 /// Nobody can signal it any more, so nobody would ever be woken.
 impl Drop for Notification {
     fn drop(&mut self) {
+        if *self.is_told_of_cpus.get_mut() {
+            hotplug::forget_the_gone();
+        }
         let waiters = &mut self.state.get_mut().waiters;
         refuse(|| waiters.pop_front(), Status::StaleHandle);
     }

@@ -64,22 +64,24 @@ ranks! {
     RUN_QUEUE = 17 "run queue",
     /// Processes that end with their maker.
     BELOW = 18 "processes below one",
+    /// Who wants to know of CPUs that go and come.
+    CPU_NOTICES = 19 "list of notices of CPUs",
     /// What was derived from what.
-    TREE = 19 "tree of capabilities",
+    TREE = 20 "tree of capabilities",
     /// Pages of the heap that an account pays for.
-    PAGES = 20 "heap of an account",
+    PAGES = 21 "heap of an account",
     /// What a process pays.
-    ACCOUNT = 21 "account",
+    ACCOUNT = 22 "account",
     /// The kernel's part of the first chunk.
-    WORDS = 22 "per-CPU words",
+    WORDS = 23 "per-CPU words",
     /// The allocator.
-    HEAP = 23 "heap",
+    HEAP = 24 "heap",
     /// Free frames of a node.
-    FRAMES = 24 "frame pool",
+    FRAMES = 25 "frame pool",
     /// Registers of I/O APICs.
-    LINES = 25 "lines of interrupts",
+    LINES = 26 "lines of interrupts",
     /// The serial line.
-    CONSOLE = 26 "console",
+    CONSOLE = 27 "console",
 }
 
 type Place = Option<&'static Location<'static>>;

@@ -76,7 +76,7 @@ pub fn notice(caller: &Process, words: &[u64; 9]) -> Answer {
     caller.look_up(machine, Rights::READ, Object::as_machine)?;
     let notification = caller.look_up(notification, Rights::SEND, Object::as_notification)?;
     require(gone | come != 0, Status::BadArgument)?;
-    hotplug::notice(&notification, [gone, come])?;
+    notification.tell_of_cpus([gone, come])?;
     DONE
 }
 
