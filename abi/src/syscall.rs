@@ -129,8 +129,8 @@ calls! {
     /// the caller's account, with a name of up to 16 bytes (zero padded) for reports. `AccountExhausted`,
     /// `BadArgument` (zero frames).
     ProcessCreate = 16,
-    /// `[process: READ]` → `[preemptions, migrations, frames used, frame limit, threads, heap frames]`; the last are
-    /// those of the frames used that hold kernel objects.
+    /// `[process: READ]` → `[preemptions, migrations, frames used, frame limit, threads, heap frames, heap bytes]`;
+    /// heap frames are those of the frames used that hold kernel objects, and heap bytes what these objects are.
     ProcessStats = 17,
     /// `[process: MANAGE]` → `[]`: ends it and all of its threads, and the processes that it made, and so on.
     ProcessEnd = 18,
@@ -229,7 +229,8 @@ calls! {
     /// `[ports: WRITE, port, width, value]` → `[]`: writes them. `BadArgument`, also for a value that is too large.
     PortWrite = 77,
     /// `[machine: READ]` → `[free frames, heap frames, own heap bytes, processes, threads, endpoints, notifications,
-    /// memory objects]`: what there is now; heap frames are those of all accounts, own heap bytes the kernel's.
+    /// memory objects, heap bytes]`: what there is now; heap frames and bytes are those of all accounts, own heap bytes the
+    /// kernel's.
     MachineStats = 50,
     /// `[capability]` → `[how many were taken, whether these were all]`: takes every copy that was made of it away
     /// from whoever has it, and every copy of those; some at a time. Until all are gone, nothing can be copied from it.

@@ -136,12 +136,13 @@ fn machine_stats(caller: &Process, words: &[u64; 9]) -> Answer {
     Ok(Registers::of(&[
         frame::total_free(),
         heap::frames_in_use(),
-        heap::bytes_in_use(),
+        heap::own_bytes_in_use(),
         processes,
         threads,
         endpoints,
         notifications,
         memories,
+        heap::bytes_in_use(),
     ]))
 }
 

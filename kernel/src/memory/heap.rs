@@ -27,8 +27,8 @@ use crate::object::Account;
 use crate::per_cpu;
 use crate::refusal::Refusal;
 
-pub use own::{bytes_in_use, pieces};
-pub use pages::{Lists, frames_in_use};
+pub use own::{bytes_in_use as own_bytes_in_use, pieces};
+pub use pages::{Lists, bytes_in_use, frames_in_use};
 
 #[global_allocator]
 static HEAP: Heap = Heap;

@@ -301,12 +301,13 @@ impl Process {
     }
 
     /// The words of `ProcessStats`.
-    pub fn stats(&self) -> [u64; 6] {
+    pub fn stats(&self) -> [u64; 7] {
         let [used, limit, heap] = self.account.count();
         let threads = self.threads.lock().alive.len() as u64;
         let [preemptions, migrations] =
             [&self.preemptions, &self.migrations].map(|count| count.load(Ordering::Relaxed));
-        [preemptions, migrations, used, limit, threads, heap]
+        let bytes = self.account.heap().bytes_in_use();
+        [preemptions, migrations, used, limit, threads, heap, bytes]
     }
 }
 

@@ -163,11 +163,16 @@ pub fn arm_next(calls: u64, moment: Moment) {
     *NEXT_END.lock() = Some((calls, moment));
 }
 
-/// Frames that init's account and that of the pools have used, and how many of init's have kernel objects.
-pub fn frames() -> Result<[u64; 3], Failure> {
+/// Frames that init's account and that of the pools have used, how many of init's have kernel objects, and the bytes of these.
+pub fn frames() -> Result<[u64; 4], Failure> {
     let stats = |process| process::stats(process).map_err(Failure::doing("count frames"));
     let (own, pools) = (stats(process::own())?, stats(*POOL.lock())?);
-    Ok([own.frames_used, pools.frames_used, own.heap_frames])
+    Ok([
+        own.frames_used,
+        pools.frames_used,
+        own.heap_frames,
+        own.heap_bytes,
+    ])
 }
 
 /// Ends the server.

@@ -78,8 +78,8 @@ impl Supervisor {
             Request::Drain => return self.ask_server(&PercpuRequest::Drain).map(done),
             Request::EndServer => server::end()?,
             Request::Frames => {
-                let [own, pools, objects] = server::frames()?;
-                return Ok(Message::new(0, [own, pools, objects, 0, 0, 0]));
+                let [own, pools, objects, bytes] = server::frames()?;
+                return Ok(Message::new(0, [own, pools, objects, bytes, 0, 0]));
             }
             Request::Machine => {
                 let rights = Rights::READ.or(Rights::WRITE).or(Rights::GRANT);

@@ -3,7 +3,7 @@
 use userlib::abi::{Handle, Status};
 use userlib::checks::Checks;
 use userlib::notification::Notification;
-use userlib::{Refusal, hotplug, ipc, machine};
+use userlib::{Refusal, hotplug, ipc, machine, process};
 
 use crate::helpers::{off, on};
 
@@ -65,11 +65,14 @@ fn full(checks: &mut Checks, machine: Handle) {
     let given_up = taken.iter().filter(|handle| !handle.is_none());
     let dropped = given_up.copied().try_for_each(ipc::drop_capability);
     checks.equal("notices-drop", dropped, Ok(()));
+    let bytes = || process::stats(process::own()).map(|stats| stats.heap_bytes);
+    let before = bytes();
     let again = Notification::create().and_then(|one| {
         hotplug::notice(machine, one, 1, 0)?;
         ipc::drop_capability(one.0)
     });
     checks.equal("notices-room-again", again, Ok(()));
+    checks.equal("notices-leave-nothing", bytes(), before);
 }
 
 fn checks_nothing<T>(result: Result<T, Refusal>) -> Option<T> {

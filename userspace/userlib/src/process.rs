@@ -24,8 +24,10 @@ pub struct ProcessStats {
     pub frame_limit: u64,
     /// Its threads.
     pub threads: u64,
-    /// Of the frames that it holds: those with kernel objects.
+    /// Of the frames that it holds: those with kernel objects. How many, is also up to how objects that come and go lie.
     pub heap_frames: u64,
+    /// The bytes of these objects.
+    pub heap_bytes: u64,
 }
 
 /// Ends this process.
@@ -48,6 +50,7 @@ pub fn stats(process: Handle) -> Result<ProcessStats, Refusal> {
         frame_limit,
         threads,
         heap_frames,
+        heap_bytes,
         ..,
     ] = ask(Call::ProcessStats, &Registers::of(&[process.0]))?.0;
     Ok(ProcessStats {
@@ -57,6 +60,7 @@ pub fn stats(process: Handle) -> Result<ProcessStats, Refusal> {
         frame_limit,
         threads,
         heap_frames,
+        heap_bytes,
     })
 }
 
@@ -116,6 +120,8 @@ pub struct MachineStats {
     pub free_frames: u64,
     /// Frames with kernel objects that accounts pay for.
     pub heap_frames: u64,
+    /// The bytes of these objects.
+    pub heap_bytes: u64,
     /// Bytes that the kernel has allocated for itself.
     pub own_bytes: u64,
     /// Processes, threads, endpoints, notifications, memory objects.
@@ -127,11 +133,12 @@ pub struct MachineStats {
 /// # Errors
 /// The kernel's refusal.
 pub fn machine_stats(machine: Handle) -> Result<MachineStats, Refusal> {
-    let [free_frames, heap_frames, own_bytes, a, b, c, d, e, _] =
+    let [free_frames, heap_frames, own_bytes, a, b, c, d, e, heap_bytes] =
         ask(Call::MachineStats, &Registers::of(&[machine.0]))?.0;
     Ok(MachineStats {
         free_frames,
         heap_frames,
+        heap_bytes,
         own_bytes,
         objects: [a, b, c, d, e],
     })

@@ -49,12 +49,13 @@ pub fn end_server() -> Result<(), Refusal> {
     ask(Request::EndServer).map(drop)
 }
 
-/// Frames that init's account and that of the pools have used, and how many of init's have kernel objects.
+/// Frames that init's account and that of the pools have used, how many of init's have kernel objects, and the bytes of these.
 ///
 /// # Errors
 /// The kernel's refusal, or init's.
-pub fn frames() -> Result<[u64; 3], Refusal> {
-    ask(Request::Frames).map(|answer| [answer.words[0], answer.words[1], answer.words[2]])
+pub fn frames() -> Result<[u64; 4], Refusal> {
+    let [own, pools, objects, bytes, ..] = ask(Request::Frames)?.words;
+    Ok([own, pools, objects, bytes])
 }
 
 /// The machine, to take CPUs off and on and to be told of that: see [`crate::hotplug`].

@@ -15,6 +15,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use percpu_core::PAGE_SIZE;
 
 use super::own;
+use crate::boot::firmware;
 use crate::cpu;
 use crate::memory::frame::{self, PhysicalFrame};
 use crate::memory::physical_pointer;
@@ -50,8 +51,15 @@ struct Header {
     frames: usize,
 }
 
-/// Of one account and each size: the pages that have a free block.
-pub struct Lists(Lock<[*mut Header; SIZES.len()], { rank::PAGES }>);
+/// What one account has.
+pub struct Lists(Lock<Holdings, { rank::PAGES }>);
+
+struct Holdings {
+    /// For each size: the pages that have a free block.
+    heads: [*mut Header; SIZES.len()],
+    /// Bytes in use, as they were asked for.
+    bytes: u64,
+}
 
 // SAFETY: the pages in the lists are the account's alone, and are touched under the lock only.
 unsafe impl Send for Lists {}
@@ -65,11 +73,21 @@ per_cpu! {
     static EMPTY: Cell<*mut Header> = Cell::new(null_mut());
     /// Whether this CPU is at it.
     static HAS_BEGUN: Cell<bool> = Cell::new(false);
+    /// Bytes that were taken on this CPU, without those that were given back on it: all CPUs' together are in use.
+    static BYTES: AtomicU64 = AtomicU64::new(0);
 }
 
 /// Frames that are heap of accounts.
 pub fn frames_in_use() -> u64 {
     FRAMES.load(Ordering::Relaxed)
+}
+
+/// Bytes in use in all of them, as they were asked for.
+pub fn bytes_in_use() -> u64 {
+    let cpus = firmware::topology().cpus();
+    cpus.fold(0, |sum, cpu| {
+        sum.wrapping_add(BYTES.on(cpu).load(Ordering::Relaxed))
+    })
 }
 
 /// Whether pages can hold this; what they cannot is the kernel's own.
@@ -91,13 +109,14 @@ pub fn allocate(payer: &Account, layout: Layout) -> *mut u8 {
         Some(class) => payer.heap().block(payer, class, layout),
         None => {
             let frames = pages_of(layout.size());
-            match payer.charge_heap(frames as u64, false) {
-                Err(_) => null_mut(),
-                Ok(()) => match take_page(payer, frames, 0) {
-                    Some(page) => behind_header(page),
-                    None => null_mut(),
-                },
+            if payer.charge_heap(frames as u64, false).is_err() {
+                return null_mut();
             }
+            let Some(page) = take_page(payer, frames, 0) else {
+                return null_mut();
+            };
+            payer.heap().0.lock().count(layout.size() as u64);
+            behind_header(page)
         }
     }
 }
@@ -105,40 +124,51 @@ pub fn allocate(payer: &Account, layout: Layout) -> *mut u8 {
 impl Lists {
     /// No pages.
     pub const fn new() -> Lists {
-        Lists(Lock::new([null_mut(); SIZES.len()]))
+        Lists(Lock::new(Holdings {
+            heads: [null_mut(); SIZES.len()],
+            bytes: 0,
+        }))
+    }
+
+    /// Bytes in use.
+    pub fn bytes_in_use(&self) -> u64 {
+        self.0.lock().bytes
     }
 
     fn block(&self, payer: &Account, class: usize, layout: Layout) -> *mut u8 {
-        let mut heads = self.0.lock();
-        if heads[class].is_null() {
+        let mut holdings = self.0.lock();
+        if holdings.heads[class].is_null() {
             if payer.charge_heap(1, true).is_err() {
                 // Its process has just ended, and the call that this is for will be refused.
-                drop(heads);
+                drop(holdings);
                 return own::allocate(layout);
             }
             let Some(page) = take_page(payer, 1, class) else {
                 return null_mut();
             };
             cut(page, class);
-            heads[class] = page;
+            holdings.heads[class] = page;
         }
+        holdings.count(layout.size() as u64);
         // SAFETY: pages in the list are headers that this account's lock guards, and have a free block, which
         // holds the address of the next one.
         unsafe {
-            let page = &mut *heads[class];
+            let page = &mut *holdings.heads[class];
             let block = page.free;
             page.free = block.cast::<*mut u8>().read();
             page.used += 1;
             if page.free.is_null() {
-                remove(&mut heads[class], page);
+                remove(&mut holdings.heads[class], page);
             }
             block
         }
     }
 
     /// Takes a block back; the page, if that was its last one.
-    fn give_back(&self, page: *mut Header, block: *mut u8) -> Option<*mut Header> {
-        let mut heads = self.0.lock();
+    fn give_back(&self, page: *mut Header, block: *mut u8, bytes: u64) -> Option<*mut Header> {
+        let mut holdings = self.0.lock();
+        holdings.count(bytes.wrapping_neg());
+        let heads = &mut holdings.heads;
         // SAFETY: the page is this account's, so its header is guarded by the lock; the block is free now, large
         // enough for an address, and aligned.
         unsafe {
@@ -155,6 +185,18 @@ impl Lists {
             }
             (page.used == 0).then_some(page as *mut Header)
         }
+    }
+}
+
+impl Holdings {
+    /// More bytes in use; fewer, if it is the negative of a number.
+    fn count(&mut self, bytes: u64) {
+        self.bytes = self.bytes.wrapping_add(bytes);
+        let here = BYTES.local();
+        here.store(
+            here.load(Ordering::Relaxed).wrapping_add(bytes),
+            Ordering::Relaxed,
+        );
     }
 }
 
@@ -238,13 +280,15 @@ pub unsafe fn free(block: *mut u8, layout: Layout) {
     let page = block
         .wrapping_sub(block.addr() % PAGE_SIZE as usize)
         .cast::<Header>();
+    // SAFETY: a page that has blocks in use keeps its owner, which never changes.
+    let heap = unsafe { &*(*page).owner }.heap();
+    let bytes = layout.size() as u64;
     let empty = match class_of(layout.size()) {
-        None => Some(page),
-        Some(_) => {
-            // SAFETY: a page that has blocks in use keeps its owner, which never changes.
-            let owner = unsafe { &*(*page).owner };
-            owner.heap().give_back(page, block)
+        None => {
+            heap.0.lock().count(bytes.wrapping_neg());
+            Some(page)
         }
+        Some(_) => heap.give_back(page, block, bytes),
     };
     if let Some(page) = empty {
         give_back(page);
