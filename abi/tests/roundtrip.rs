@@ -70,7 +70,7 @@ fn request() -> impl Strategy<Value = Request> {
             count
         }),
         region().prop_map(|region| Request::Destroy { region }),
-        word().prop_map(|entries| Request::Batch { entries }),
+        (word(), any::<bool>()).prop_map(|(entries, is_kept)| Request::Batch { entries, is_kept }),
         Just(Request::Map),
         (region(), word()).prop_map(|(region, page)| Request::Populated { region, page }),
         (word(), word()).prop_map(|(badge, quota_pages)| Request::SetQuota { badge, quota_pages }),

@@ -70,11 +70,14 @@ pub enum Request {
     },
     /// `{}` → [`super::Stats`].
     Stats,
-    /// `{entries}` + memory → `{entries}`: the requests that lie in the memory, one after another, each with its
+    /// `{entries, is kept}` + memory → `{entries}`: the requests that lie in the memory, one after another, each with its
     /// answer beside it; see [`super::batch`].
     Batch {
         /// How many.
         entries: u64,
+        /// Whether the next batch will lie there, too: the server may leave the memory mapped, until a batch of the client's
+        /// lies in other memory, or the client ends.
+        is_kept: bool,
     },
     /// `{}` + memory → `{regions in the map, regions in all}`: counters and every region, written to the memory;
     /// see [`super::map`].
@@ -235,7 +238,7 @@ impl Request {
             Depopulate { region, page, count } => ranged(number::DEPOPULATE, region, page, count),
             Destroy { region } => message(number::DESTROY, &[region.encode()]),
             Stats => message(number::STATS, &[]),
-            Batch { entries } => message(number::BATCH, &[entries]),
+            Batch { entries, is_kept } => message(number::BATCH, &[entries, u64::from(is_kept)]),
             Map => message(number::MAP, &[]),
             Populated { region, page } => message(number::POPULATED, &[region.encode(), page]),
             Attach {
@@ -265,9 +268,9 @@ impl Request {
         let w = &message.words;
         let used = match message.label {
             number::STATS | number::MAP | number::DRAIN => 0,
-            number::HELLO | number::DESTROY | number::BATCH | number::TRACE => 1,
+            number::HELLO | number::DESTROY | number::TRACE => 1,
             number::CPU_ONLINE | number::CPU_OFFLINE => 1,
-            number::POPULATED | number::SET_QUOTA => 2,
+            number::POPULATED | number::SET_QUOTA | number::BATCH => 2,
             number::POPULATE | number::DEPOPULATE => 3,
             number::RESERVE | number::CREATE => 4,
             number::ATTACH => 5,
@@ -310,7 +313,14 @@ impl Request {
             number::POPULATE => Request::Populate { region, page, count },
             number::DEPOPULATE => Request::Depopulate { region, page, count },
             number::DESTROY => Request::Destroy { region },
-            number::BATCH => Request::Batch { entries: w[0] },
+            number::BATCH => Request::Batch {
+                entries: w[0],
+                is_kept: match w[1] {
+                    0 => false,
+                    1 => true,
+                    _ => return Err(PercpuError::Malformed(1)),
+                },
+            },
             number::MAP => Request::Map,
             number::POPULATED => Request::Populated { region, page },
             number::ATTACH => Request::Attach {

@@ -13,6 +13,7 @@ mod chores;
 mod cpus;
 #[expect(unsafe_code, reason = "lends a static array to the allocator")]
 mod heap;
+mod kept;
 mod mapper;
 mod shared;
 
@@ -99,6 +100,7 @@ fn serve(endpoint: Endpoint) -> u64 {
                     service.bury(slots);
                     service.is_balance_due()
                 }));
+                kept::let_go_of_ended();
                 endpoint.receive()
             }
             None => endpoint.reply_receive(&answer(&message)),
@@ -113,7 +115,7 @@ fn answer(Received { badge, message }: &Received) -> Message {
         Err(refusal) => return refuse(refusal, capability),
     };
     match numbered.request {
-        Request::Batch { entries } => shared::batch(badge, entries, capability),
+        Request::Batch { entries, is_kept } => shared::batch(badge, entries, is_kept, capability),
         Request::Map => shared::map(badge, capability),
         Request::Trace { from } => shared::trace(badge, from, capability),
         Request::CpuOffline { cpu } => cpus::change(badge, change(numbered.number, cpu, false)),

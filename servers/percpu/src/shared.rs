@@ -12,23 +12,45 @@ use percpu_service::Sheet;
 use userlib::memory::{Mapping, Memory};
 use userlib::{ipc, machine};
 
+use crate::kept::{self, Kept};
 use crate::{chores, with_service};
 
 /// Most pages of the memory of a batch.
 const BATCH_PAGES: u64 = MOST_ENTRIES * ENTRY_WORDS as u64 * 8 / PAGE_SIZE;
 
 /// Answers `Batch`.
-pub fn batch(badge: u64, entries: u64, capability: Handle) -> Message {
-    let done = with_memory(badge, capability, BATCH_PAGES, |mapping| {
-        answer_entries(badge, entries, mapping.words())
-    });
-    chores::ring_if(with_service(|service| service.is_balance_due()));
+pub fn batch(badge: u64, entries: u64, is_kept: bool, capability: Handle) -> Message {
+    let act = |mapping: &Mapping| answer_entries(badge, entries, mapping.words());
+    let done = match kept::take(badge, capability) {
+        Some(kept) => {
+            // The handle came with the message, so it is valid.
+            let _ = ipc::drop_capability(capability);
+            let done = act(&kept.mapping);
+            if is_kept {
+                kept.keep();
+            }
+            done
+        }
+        None => mapped(badge, capability, BATCH_PAGES).and_then(|mapping| {
+            let done = act(&mapping);
+            if is_kept && let Some(kept) = Kept::new(badge, capability, mapping) {
+                kept.keep();
+            }
+            done
+        }),
+    };
+    let (is_due, is_known) = with_service(|service| (service.is_balance_due(), service.knows(badge)));
+    chores::ring_if(is_due);
+    if is_kept && !is_known {
+        // It has ended meanwhile, and what is kept was perhaps looked through before.
+        kept::let_go_of_ended();
+    }
     message(done)
 }
 
 /// Answers `Map`.
 pub fn map(badge: u64, capability: Handle) -> Message {
-    message(with_memory(badge, capability, map::MOST_PAGES, |mapping| {
+    message(mapped(badge, capability, map::MOST_PAGES).and_then(|mapping| {
         let mut sheet = Page(mapping.words());
         with_service(|service| service.map_to(badge, &mut sheet))
     }))
@@ -36,7 +58,7 @@ pub fn map(badge: u64, capability: Handle) -> Message {
 
 /// Answers `Trace`.
 pub fn trace(badge: u64, from: u64, capability: Handle) -> Message {
-    message(with_memory(badge, capability, trace::MOST_PAGES, |mapping| {
+    message(mapped(badge, capability, trace::MOST_PAGES).and_then(|mapping| {
         let mut sheet = Page(mapping.words());
         with_service(|service| service.trace_to(badge, from, &mut sheet))
     }))
@@ -53,13 +75,8 @@ fn message<const N: usize>(done: Result<[u64; N], PercpuError>) -> Message {
     }
 }
 
-/// Maps the memory for `act`. The capability is given up in any case.
-fn with_memory<T>(
-    badge: u64,
-    capability: Handle,
-    most_pages: u64,
-    act: impl FnOnce(&Mapping) -> Result<T, PercpuError>,
-) -> Result<T, PercpuError> {
+/// The memory, mapped. The capability goes with the mapping, and at once if it is refused.
+fn mapped(badge: u64, capability: Handle, most_pages: u64) -> Result<Mapping, PercpuError> {
     if !with_service(|service| service.knows(badge)) {
         // The handle came with the message, so it is valid.
         let _ = ipc::drop_capability(capability);
@@ -77,7 +94,7 @@ fn with_memory<T>(
     if memory.pages() > most_pages {
         return Err(bad);
     }
-    act(&Mapping::new(memory).map_err(|_| bad)?)
+    Mapping::new(memory).map_err(|_| bad)
 }
 
 /// One request after the other, each with the service to itself: others come in between.

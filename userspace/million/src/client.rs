@@ -35,6 +35,8 @@ enum Ask {
 struct Client {
     random: Random,
     slots: [Option<Held>; SLOTS],
+    /// Where requests lie that are sent together, but while they are.
+    batch: Option<Batch>,
     wrong: u64,
 }
 
@@ -46,6 +48,7 @@ pub fn run(argument: &str) -> u64 {
     let mut client = Client {
         random: Random::new(seed),
         slots: [const { None }; SLOTS],
+        batch: None,
         wrong: 0,
     };
     let done = thread::bind_self(&CpuMask::only(cpu as usize))
@@ -176,7 +179,7 @@ impl Client {
     /// Many requests in a message. None is for a region that this message makes or destroys: its id would be unknown, or
     /// stale. How many were made.
     fn many(&mut self, most: u64) -> Result<u64, Error> {
-        let mut batch = Batch::new()?;
+        let mut batch = self.batch.take().map_or_else(Batch::kept, Ok)?;
         let mut asked = [(0, Ask::Destroy); MOST_AT_ONCE as usize];
         let mut is_closed = [false; SLOTS];
         let mut count = 0;
@@ -202,6 +205,7 @@ impl Client {
                 None => self.expect(false, "a request of a batch has no answer"),
             }
         }
+        self.batch = Some(answers.again());
         Ok(count as u64)
     }
 

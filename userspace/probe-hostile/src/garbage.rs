@@ -135,7 +135,10 @@ fn batches(random: &mut Random, count: u64) -> Result<u64, Error> {
             .enumerate()
             .fold(0, |bits, (at, is)| bits | u64::from(is) << at);
         let entries = random.below(40);
-        let request = Request::Batch { entries }.encode().with_capability(handle);
+        let is_kept = random.below(2) == 0;
+        let request = Request::Batch { entries, is_kept }
+            .encode()
+            .with_capability(handle);
         match percpu::send(&request) {
             Ok(_) => nonsense += counted(&mapping, asked, entries),
             Err(Error::Refused(refusal)) => nonsense += u64::from(is_counted(refusal)),

@@ -5,8 +5,11 @@ use userlib::abi::percpu::{PercpuError, RegionId, Request};
 use userlib::checks::Checks;
 use userlib::memory::Memory;
 use userlib::percpu::{self, Answers, Batch, Error, Populate, Region};
+use userlib::process;
 
 const REGIONS: usize = 20;
+/// Pages of a batch's memory.
+const BATCH_PAGES: u64 = 4;
 
 /// Checks everything in this file.
 pub fn check(checks: &mut Checks) {
@@ -52,6 +55,8 @@ pub fn check(checks: &mut Checks) {
     );
     destroy_many(checks, regions);
     buffers(checks);
+    let kept = kept_memory();
+    checks.equal("batch-kept-memory", kept, Ok(true));
 }
 
 /// A request that is refused, regions, and one that changes nothing.
@@ -93,7 +98,8 @@ fn destroy_many(checks: &mut Checks, regions: [Option<Region>; REGIONS]) {
 fn buffers(checks: &mut Checks) {
     let bad = Err(Error::Refused(PercpuError::BadBuffer(4)));
     let send = |entries, memory: &Memory| {
-        let message = Request::Batch { entries }
+        let is_kept = false;
+        let message = Request::Batch { entries, is_kept }
             .encode()
             .with_capability(memory.handle());
         percpu::send(&message).map(drop)
@@ -107,10 +113,43 @@ fn buffers(checks: &mut Checks) {
     if let Some(large) = checks.success("batch-large-memory", Memory::own(5)) {
         checks.equal("batch-large", send(1, &large), bad);
     }
-    let without = percpu::send(&Request::Batch { entries: 1 }.encode());
+    let request = Request::Batch {
+        entries: 1,
+        is_kept: false,
+    };
+    let without = percpu::send(&request.encode());
     checks.equal(
         "batch-without",
         without,
         Err(Error::Refused(PercpuError::Malformed(6))),
     );
+}
+
+/// Memory that the server keeps mapped is used again, and let go as soon as a batch lies in other memory; frames are this
+/// program's. Whether all was so.
+fn kept_memory() -> Result<bool, Error> {
+    let frames = || process::stats(process::own()).map(|stats| stats.frames_used);
+    let before = run_twice(Batch::new()?)?.then(frames);
+    let kept = run_twice(Batch::kept()?)?.then(frames);
+    let other = run_twice(Batch::kept()?)?.then(frames);
+    let after = run_twice(Batch::new()?)?.then(frames);
+    let [before, kept, other, after] = [before, kept, other, after].map(|frames| frames.transpose());
+    let more = before?.map(|frames| frames + BATCH_PAGES);
+    Ok(before?.is_some() && after? == before? && kept? == more && other? == more)
+}
+
+/// Whether a batch is answered, and so is the next one in the same memory.
+fn run_twice(batch: Batch) -> Result<bool, Error> {
+    let mut batch = batch;
+    let mut is_answered = true;
+    for requests in [3, 2] {
+        for _ in 0..requests {
+            is_answered &= batch.push(&Request::Stats);
+        }
+        let answers = batch.run()?;
+        is_answered &= (0..requests).all(|index| matches!(answers.words(index), Some(Ok(_))));
+        is_answered &= answers.words(requests).is_none();
+        batch = answers.again();
+    }
+    Ok(is_answered)
 }

@@ -54,6 +54,14 @@ impl Memory {
         Ok((kind == MemoryKind::Plain as u64).then_some(memory))
     }
 
+    /// The number of the memory object, which no other one ever has.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn number(handle: Handle) -> Result<u64, Refusal> {
+        ask(Call::MemoryQuery, &Registers::of(&[handle.0])).map(|results| results.0[0])
+    }
+
     /// Its handle.
     #[must_use]
     pub const fn handle(&self) -> Handle {

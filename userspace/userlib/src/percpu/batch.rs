@@ -15,6 +15,7 @@ pub struct Batch {
     memory: Handle,
     mapping: Mapping,
     entries: usize,
+    is_kept: bool,
 }
 
 impl Batch {
@@ -30,6 +31,20 @@ impl Batch {
             memory: handle,
             mapping,
             entries: 0,
+            is_kept: false,
+        })
+    }
+
+    /// The same for whoever will use it again ([`Answers::again`]): the server keeps its memory mapped, which saves both
+    /// much. It is this program's to pay for until a batch lies in other memory.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn kept() -> Result<Batch, Error> {
+        let batch = Batch::new()?;
+        Ok(Batch {
+            is_kept: true,
+            ..batch
         })
     }
 
@@ -71,8 +86,11 @@ impl Batch {
                 self.write(index, &entry);
             }
         }
-        let entries = self.entries as u64;
-        send(&Request::Batch { entries }.encode().with_capability(self.memory))?;
+        let request = Request::Batch {
+            entries: self.entries as u64,
+            is_kept: self.is_kept,
+        };
+        send(&request.encode().with_capability(self.memory))?;
         Ok(Answers(self))
     }
 
@@ -111,6 +129,12 @@ fn words_of(message: &Message) -> [u64; batch::ANSWER_WORD - 1] {
 pub struct Answers(Batch);
 
 impl Answers {
+    /// An empty batch in the same memory.
+    #[must_use]
+    pub fn again(self) -> Batch {
+        Batch { entries: 0, ..self.0 }
+    }
+
     /// The words of the answer to a request, by its place; `None` behind the last one.
     #[must_use]
     pub fn words(&self, index: usize) -> Option<Result<[u64; 6], PercpuError>> {

@@ -254,7 +254,13 @@ fn what_needs_memory_is_not_served_without_it() {
     let message = |request: Request| request.encode().with_capability(abi::Handle(800));
     assert_eq!(world.send(2, message(Request::Map)), Err(BadBuffer(0)));
     assert_eq!(
-        world.send(2, message(Request::Batch { entries: 1 })),
+        world.send(
+            2,
+            message(Request::Batch {
+                entries: 1,
+                is_kept: true
+            })
+        ),
         Err(BadBuffer(0))
     );
     assert!(world.state().dropped.contains(&800));
