@@ -291,7 +291,7 @@ fn enter(mut next: Parked) -> bool {
 /// Its page table is loaded, and the assembly knows what it has to.
 fn resume(mut next: Parked) {
     let context = next.context();
-    cpu::switch_fs(&mut 0, context.fs_base);
+    cpu::set_fs_base(context.fs_base);
     if let Some(fpu) = &context.fpu {
         fpu.load();
     }

@@ -128,7 +128,8 @@ pub fn set_current(next: Parked) {
 }
 
 /// The token of the thread that was running, or that a call has switched to. Whoever takes it gives it back, or
-/// sets another one.
+/// sets another one. A part of every way in.
+#[inline(always)]
 pub fn current() -> Running {
     // SAFETY: 1. user mode was left, so the exit before took the frame of a token that `set_current` or the
     // assembly of messages put there, or that was taken here and given back by `Running::stay`.

@@ -366,7 +366,11 @@ fast_syscall_stub:
     mov [rbx + {rsp}], r10
 12: lock and qword ptr [rbx + {attention}], {not_faulted}
     FAST_LEAVE
-    jmp exit_to_user
+    lea rsp, [rbx - {frame_size}]
+    mov rax, gs:[rip + {local} + {user_gs}]
+    swapgs
+    wrgsbase rax
+    jmp leave_by_iret
     FAST_LEAVE_SELDOM
 
 8:  FAST_UNDO {call}
@@ -396,6 +400,7 @@ fast_syscall_stub:
     receivers = const offset_of!(FastSlot, receivers),
     badge = const offset_of!(FastSlot, badge),
     open = const OPEN,
+    frame_size = const size_of::<Frame>(),
     rip = const of_frame(offset_of!(Frame, rip)),
     rflags = const of_frame(offset_of!(Frame, rflags)),
     rsp = const of_frame(offset_of!(Frame, rsp)),

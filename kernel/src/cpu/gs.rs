@@ -58,15 +58,21 @@ pub fn read() -> u64 {
     }
 }
 
-/// Saves the running thread's FS base and installs another's. Without FSGSBASE user mode cannot change it.
-pub fn switch_fs(leaving: &mut u64, entering: u64) {
-    if !features::has_fsgsbase_now() {
-        return;
+/// The FS base of the thread that leaves this CPU. It stays until another thread's is installed, for the kernel does not use
+/// FS. Without FSGSBASE user mode cannot change it.
+pub fn fs_base() -> u64 {
+    let mut base = 0;
+    if features::has_fsgsbase_now() {
+        // SAFETY: CR4.FSGSBASE is set.
+        unsafe { asm!("rdfsbase {}", out(reg) base, options(nostack, nomem)) };
     }
-    // SAFETY: CR4.FSGSBASE is set; the kernel does not use FS; the value was read by this same function, so
-    // it is canonical.
-    unsafe {
-        asm!("rdfsbase {}", out(reg) * leaving, options(nostack, nomem));
-        asm!("wrfsbase {}", in(reg) entering, options(nostack, nomem));
+    base
+}
+
+/// Installs the FS base of the thread that comes to this CPU.
+pub fn set_fs_base(base: u64) {
+    if features::has_fsgsbase_now() {
+        // SAFETY: CR4.FSGSBASE is set; the value is 0 or was read by `fs_base` or the assembly of messages, so it is canonical.
+        unsafe { asm!("wrfsbase {}", in(reg) base, options(nostack, nomem)) };
     }
 }

@@ -34,7 +34,7 @@ use x86_64::structures::paging::PhysFrame;
 use crate::per_cpu;
 
 pub use breath::breathe;
-pub use gs::{switch_fs, this_cpu};
+pub use gs::{fs_base, set_fs_base, this_cpu};
 pub use node::{cpu_to_node, this_node};
 
 /// Address of the last page fault. Read before anything else can fault.

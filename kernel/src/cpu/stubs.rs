@@ -91,6 +91,8 @@ user_entry:
 2:  SAVE
     mov rdi, rsp
     call {from_kernel}
+    .global leave_by_iret
+leave_by_iret:
     RESTORE
     add rsp, 16
     iretq

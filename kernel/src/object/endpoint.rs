@@ -129,12 +129,21 @@ impl Endpoint {
 
     /// Takes a receiver of this CPU. Those that can run nowhere now are kept apart.
     pub fn take_receiver(self: &Arc<Self>) -> Option<Parked> {
+        let receiver = self.receivers.take()?;
+        match receiver.thread().is_stranded() {
+            true => self.take_behind(receiver),
+            false => Some(receiver),
+        }
+    }
+
+    #[cold]
+    fn take_behind(self: &Arc<Self>, mut stranded: Parked) -> Option<Parked> {
         loop {
-            let receiver = self.receivers.take()?;
-            if !receiver.thread().is_stranded() {
-                return Some(receiver);
+            schedule::send_receiver(self, stranded);
+            stranded = self.receivers.take()?;
+            if !stranded.thread().is_stranded() {
+                return Some(stranded);
             }
-            schedule::send_receiver(self, receiver);
         }
     }
 

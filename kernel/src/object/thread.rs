@@ -542,7 +542,7 @@ impl Running {
     /// Ends its time on this CPU: from here on somebody else may run it.
     pub fn park(mut self) -> Parked {
         let context = self.0.context();
-        cpu::switch_fs(&mut context.fs_base, 0);
+        context.fs_base = cpu::fs_base();
         if let Some(fpu) = &mut context.fpu {
             fpu.save();
         }

@@ -108,7 +108,8 @@ pub fn keeps_place() -> bool {
     !IS_LENT.local().get()
 }
 
-/// This CPU runs at a priority from now on; whether somebody more urgent is ready.
+/// This CPU runs at a priority from now on; whether somebody more urgent is ready. A part of every way out.
+#[inline(always)]
 pub fn run_at(priority: u64) -> bool {
     URGENCY.local().run_at(priority)
 }
