@@ -41,11 +41,14 @@ fn with_one_node_there_is_nothing_to_split() {
 
 #[test]
 fn the_nearest_node_comes_first() {
-    let (topology, _) = Tables::of("memory-only-node").read();
-    let order = |from| {
+    let order = |machine, from| {
+        let (topology, _) = Tables::of(machine).read();
         let nodes = topology.nearest_first(NodeId::new(from));
         nodes.map(|node| node.get()).collect::<Vec<_>>()
     };
     // The rows of the distances are 10,21,17 and 31,10,42 and 28,55,10.
-    assert_eq!([order(0), order(1), order(2)], [[0, 2, 1], [1, 0, 2], [2, 0, 1]]);
+    assert_eq!(order("memory-only-node", 0), [0, 2, 1]);
+    assert_eq!(order("memory-only-node", 1), [1, 0, 2]);
+    // From node 3 they are 61,45,254,10, and to it 51,35,19.
+    assert_eq!(order("ovmf/interleaved-4-nodes", 3), [3, 1, 0, 2]);
 }
