@@ -35,7 +35,7 @@ fn act(mut caller: Running) {
     let frame = &caller.context().frame;
     let (number, words) = (frame.rax, frame.registers().0);
     let answer = match Call::from_word(number) {
-        None => return schedule::finish(caller, Err(Status::UnknownCall.into())),
+        None => return refuse(caller, Status::UnknownCall),
         Some(Call::Nothing) => DONE,
         Some(Call::Call) => return ipc::call(caller, &words),
         Some(Call::ReplyReceive) => return ipc::reply_receive(caller, &words),
@@ -59,6 +59,12 @@ fn act(mut caller: Running) {
         Some(call) => answer(call, caller.process(), &words),
     };
     schedule::finish(caller, answer);
+}
+
+/// Apart, so that the calls that there are pay nothing for it.
+#[cold]
+fn refuse(caller: Running, status: Status) {
+    schedule::finish(caller, Err(status.into()));
 }
 
 /// The calls that answer at once.
