@@ -132,6 +132,7 @@ fn pass_on(current: Running) {
 }
 
 /// The running thread goes on when nobody more urgent is ready any more; its slice begins anew then.
+#[inline(never)]
 fn make_room(current: Running) {
     current.process().count_preemption();
     match queue::keeps_place() {

@@ -2,8 +2,8 @@
 
 use crate::atomic::{AtomicBool, Ordering, constant};
 
-/// One CPU's word. The queue's lock orders it: the CPU says that it idles before it looks into the queue for
-/// the last time, and whoever queues asks afterwards.
+/// One CPU's word. The CPU says that it idles before it looks for the last time whether somebody is ready
+/// ([`Urgency`](crate::Urgency)), and whoever makes somebody ready asks afterwards.
 #[derive(Debug)]
 pub struct Idle(AtomicBool);
 

@@ -30,13 +30,13 @@ struct World {
 }
 
 impl World {
-    /// A stack with so many nodes on each CPU.
+    /// Stacks with so many nodes on each CPU, and one node more.
     fn new(on_each: [usize; CPUS]) -> Arc<World> {
         let node = || Node {
             link: Link::default(),
             holder: UnsafeCell::new(()),
         };
-        let nodes: Vec<Node> = (0..on_each.iter().sum()).map(|_| node()).collect();
+        let nodes: Vec<Node> = (0..=on_each.iter().sum()).map(|_| node()).collect();
         let world = World {
             nodes,
             stack: stack(0),
@@ -49,6 +49,11 @@ impl World {
         }
         assert!(go_to(0));
         Arc::new(world)
+    }
+
+    /// The node that lies on no stack in the beginning.
+    fn spare(&self) -> NonNull<Link> {
+        self.nodes.last().map(pointer).unwrap()
     }
 
     fn pop(&self) -> Option<NonNull<Link>> {
@@ -110,6 +115,7 @@ fn use_alone(link: NonNull<Link>) {
     unsafe { link.cast::<Node>().as_ref() }.holder.get();
 }
 
+/// Between the look and the change of one thread, another puts the same node on top of another one.
 #[test]
 fn threads_of_one_cpu_take_turns() {
     crate::explore(3, || {
@@ -117,12 +123,13 @@ fn threads_of_one_cpu_take_turns() {
         let other = world.clone();
         let other = thread::spawn(move || {
             let [first, second] = [other.pop(), other.pop()];
-            let links = [first, second].into_iter().flatten();
-            links.for_each(|link| assert_eq!(other.push(link), Ok(())));
+            let back = [Some(other.spare()), first].into_iter().flatten();
+            back.for_each(|link| assert_eq!(other.push(link), Ok(())));
+            second.map(Kept)
         });
-        world.pop_and_push();
-        other.join().unwrap();
-        world.check([]);
+        let popped = world.pop();
+        let kept = other.join().unwrap().map(|Kept(link)| link);
+        world.check(kept.into_iter().chain(popped));
     });
 }
 
@@ -145,7 +152,7 @@ fn a_thread_may_be_moved_in_the_middle() {
         place.set(1);
         moved.join().unwrap();
         other.join().unwrap();
-        world.check([]);
+        world.check([world.spare()]);
     });
 }
 
@@ -181,7 +188,7 @@ fn a_late_tag_would_be_seen() {
         });
         let popped = pop_with_a_late_tag(&world);
         let kept = other.join().unwrap().map(|Kept(link)| link);
-        world.check_nodes(kept.into_iter().chain(popped));
+        world.check_nodes([world.spare()].into_iter().chain(kept).chain(popped));
     }));
 }
 
@@ -212,7 +219,8 @@ fn tags_without_the_cpu_would_be_seen() {
         let pushed = link.map(|link| world.push(link));
         assert_eq!(pushed.unwrap_or(Ok(())), Ok(()));
         place.set(1);
-        world.check_nodes(moved.join().unwrap().map(|Kept(link)| link));
+        let kept = moved.join().unwrap().map(|Kept(link)| link);
+        world.check_nodes([world.spare()].into_iter().chain(kept));
     }));
 }
 
