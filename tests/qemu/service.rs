@@ -21,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         }),
         Trial::test("service::stress_with_two_seeds", stress),
         Trial::test("service::percpu_stat_prints_linuxs_fields", percpu_stat),
+        Trial::test("service::percpu_stat_prints_the_trace_with_names", trace),
     ];
     probes().into_iter().chain(others).collect()
 }
@@ -149,6 +150,33 @@ fn percpu_stat() -> Result<(), Failed> {
     let is_row = |line: &String| line.contains(" on-touch ") && line.contains(" percpu-stat ");
     let row = run.lines.iter().any(is_row);
     check(row, "the map has the program's region with its name", &run)
+}
+
+/// O5 and O7: what programs before it have done, by their names; the counter's regions are two, and nobody's else.
+fn trace() -> Result<(), Failed> {
+    let run = boot(&Machine::default(), &["counter", "percpu-stat"], TIME_LIMIT)?;
+    check_ending(Status::Ok, &run)?;
+    for line in [
+        "Owners:",
+        "      2 counter ",
+        "      3 percpu-stat ",
+        "] percpu_client_start: client=2 name=counter reserved=0 pool=static size=4096 align=0 off=0x1000 bytes_alloc=4096",
+        "] percpu_create_chunk: chunk=0x",
+        "] percpu_alloc_percpu: client=3 name=percpu-stat reserved=0 pool=on-touch size=8192 align=0 region=512:1 off=0x1000 \
+         bytes_alloc=8192",
+    ] {
+        check(run.find(line).is_some(), format!("`{line}` is printed"), &run)?;
+    }
+    let row = run
+        .lines
+        .iter()
+        .find(|line| line.contains(" on-touch ") && line.contains(" percpu-stat "));
+    let is_named = row.is_some_and(|line| line.matches("percpu-stat").count() == 2);
+    check(
+        is_named,
+        "the region's row has its owner's name and its own",
+        &run,
+    )
 }
 
 /// A region that was populated in part, and one that was touched on one CPU, in the page tables.

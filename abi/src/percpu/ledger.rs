@@ -8,6 +8,9 @@ use crate::Handle;
 /// Pages of the ledger, the roster's among them.
 pub const PAGES: u64 = 1 + 2 + 256 + 5;
 
+/// Words of it.
+pub const WORDS: usize = PAGES as usize * 512;
+
 /// Most windows that init knows.
 pub const MOST_WINDOWS: usize = 63;
 

@@ -41,7 +41,7 @@ type PercpuService = Service<KernelMapper, Ledger>;
 /// The state. Requests are short and seldom, so threads of different CPUs share one lock.
 static SERVICE: Mutex<Option<PercpuService>> = Mutex::new(None);
 /// The ledger, also for those who have not locked the state: they only add to counters.
-static LEDGER: Once<Mapping> = Once::new();
+static LEDGER: Once<Ledger> = Once::new();
 
 fn main() -> Result<u64, Refusal> {
     let endpoint = Endpoint(start::info().percpu);
@@ -50,15 +50,18 @@ fn main() -> Result<u64, Refusal> {
     let ledger = LEDGER.try_call_once(map_ledger)?;
     let bell = chores::make_bell()?;
     deaths.bind(endpoint)?;
-    *SERVICE.lock() = Some(make_service(mapper(), Ledger(ledger)));
+    *SERVICE.lock() = Some(make_service(mapper(), *ledger));
     let mapper = mapper();
     chores::start(bell, mapper)?;
     match cpus::keep_threads(endpoint)? {}
 }
 
-fn map_ledger() -> Result<Mapping, Refusal> {
+fn map_ledger() -> Result<Ledger, Refusal> {
+    static MAPPING: Once<Mapping> = Once::new();
     let memory = Memory::received(start::info().handover.ledger)?;
-    Mapping::new(memory.expect("the ledger is ordinary memory"))
+    let mapping = MAPPING.try_call_once(|| Mapping::new(memory.expect("the ledger is ordinary memory")))?;
+    let words = mapping.words().try_into();
+    Ok(Ledger(words.expect("the ledger has all its pages")))
 }
 
 /// The service, with the clients that a server before this one had.
@@ -73,7 +76,7 @@ fn make_service(mapper: KernelMapper, ledger: Ledger) -> PercpuService {
         stride: handover.stride,
     };
     let mut words = [0; ROSTER_WORDS];
-    for (to, word) in words.iter_mut().zip(ledger.0.words()) {
+    for (to, word) in words.iter_mut().zip(ledger.0) {
         *to = word.load(Ordering::Acquire);
     }
     let service = Service::new(chunk, mapper, ledger);
@@ -121,9 +124,11 @@ fn answer(Received { badge, message }: &Received) -> Message {
         Request::CpuOffline { cpu } => cpus::change(badge, change(numbered.number, cpu, false)),
         Request::CpuOnline { cpu } => cpus::change(badge, change(numbered.number, cpu, true)),
         _ => {
-            let (answer, is_due) = chores::outlast(|service| {
+            let mut is_due = false;
+            let answer = chores::outlast(|service| {
                 let answer = service.answer_request(badge, &numbered, capability)?;
-                Some((answer, numbered.request.is_change() && service.is_balance_due()))
+                is_due = numbered.request.is_change() && service.is_balance_due();
+                Some(answer)
             });
             chores::ring_if(is_due);
             answer
@@ -148,7 +153,8 @@ fn refuse(refusal: PercpuError, capability: Handle) -> Message {
         let _ = ipc::drop_capability(capability);
     }
     if let Some(ledger) = LEDGER.get() {
-        count_malformed(&mut Ledger(ledger));
+        let mut words = *ledger;
+        count_malformed(&mut words);
     }
     refusal.encode()
 }

@@ -1,11 +1,11 @@
 //! The server's kernel calls, all of them, and the ledger's words.
 
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 
+use abi::percpu::ledger::WORDS;
 use abi::syscall::{MAX_WINDOW_LIST, MemoryKind, Placement};
 use abi::{Call, Handle, Registers, Status};
 use percpu_service::{Found, KernelRefusal, Mapped, Mapper, MemoryInfo, Piece, Run, Words};
-use userlib::memory::Mapping;
 use userlib::notification::Notification;
 use userlib::syscall::ask;
 use userlib::{Refusal, ipc};
@@ -136,27 +136,27 @@ fn as_kernel_refusal(Refusal { status, words }: Refusal) -> KernelRefusal {
     KernelRefusal { status, number }
 }
 
-/// The ledger, mapped for as long as this process lives.
+/// The ledger, mapped for as long as this process lives. That its size is known here saves looking at it for each word.
 #[derive(Clone, Copy, Debug)]
-pub struct Ledger(pub &'static Mapping);
+pub struct Ledger(pub &'static [AtomicU64; WORDS]);
 
 impl Words for Ledger {
     fn read(&self, at: usize) -> u64 {
-        self.0.words()[at].load(Ordering::Acquire)
+        self.0[at].load(Ordering::Acquire)
     }
 
     /// The end of this process is no CPU's end: what was stored before it is there for the next server.
     fn write(&mut self, at: usize, word: u64) {
-        self.0.words()[at].store(word, Ordering::Release);
+        self.0[at].store(word, Ordering::Release);
     }
 
     fn write_row<const N: usize>(&mut self, at: usize, row: &[u64; N]) {
-        for (to, word) in self.0.words()[at..at + N].iter().zip(row) {
+        for (to, word) in self.0[at..at + N].iter().zip(row) {
             to.store(*word, Ordering::Release);
         }
     }
 
     fn add(&mut self, at: usize, more: u64) {
-        self.0.words()[at].fetch_add(more, Ordering::AcqRel);
+        self.0[at].fetch_add(more, Ordering::AcqRel);
     }
 }

@@ -33,6 +33,7 @@ pub fn send([kind, seed, count]: [u64; 3]) -> u64 {
     let sent = match kind {
         0 => random(&mut Random::new(seed), count),
         1 => edges(),
+        5 => bytes(&mut Random::new(seed), count),
         _ => batches(&mut Random::new(seed), count),
     };
     sent.unwrap_or_else(|error| {
@@ -69,7 +70,7 @@ fn word(random: &mut Random) -> u64 {
 fn message(random: &mut Random) -> Message {
     let label = match random.below(8) {
         0 => word(random),
-        _ => random.below(20),
+        _ => random.below(24),
     };
     let mut words = [0; 6];
     words.iter_mut().for_each(|to| *to = word(random));
@@ -90,6 +91,23 @@ pub fn random(random: &mut Random, count: u64) -> Result<u64, Error> {
         nonsense += u64::from(is_nonsense(&message.with_capability(thing))?);
     }
     Ok(nonsense)
+}
+
+/// Random bytes, half of them behind the label of a request: no request at all, as they leave no word empty.
+fn bytes(random: &mut Random, count: u64) -> Result<u64, Error> {
+    let mut nonsense = 0;
+    for _ in 0..count {
+        nonsense += u64::from(is_nonsense(&bytes_of(random))?);
+    }
+    Ok(nonsense)
+}
+
+fn bytes_of(random: &mut Random) -> Message {
+    let label = match random.below(2) {
+        0 => random.number(),
+        _ => random.below(24),
+    };
+    Message::new(label, core::array::from_fn(|_| random.number()))
 }
 
 /// Every label, with each edge in each word, alone and in all words, with and without a number.

@@ -1,10 +1,10 @@
 //! Clients that send nonsense: every label with words at the edges of what words can be, capabilities where none
-//! belong, memory full of garbage, and random messages by the hundred thousand. The server refuses and counts; a
-//! client beside them works on, and in the end nothing is lost.
+//! belong, memory full of garbage, random messages by the hundred thousand, and random bytes by the million. The server refuses
+//! and counts; a client beside them works on, and in the end nothing is lost.
 //!
 //! `launched 0 SEED COUNT` sends random messages, `launched 1 0 0` those with words at the edges, `launched 2 SEED
-//! COUNT` batches of garbage. Each ends with the number of its messages that were no requests. `probe-hostile:COUNT` sends so
-//! many random messages from each of two clients, and `probe-hostile:cost` measures what a flood costs others.
+//! COUNT` batches of garbage, `launched 5 SEED COUNT` random bytes. Each ends with the number of its messages that were no requests. `probe-hostile:COUNT` sends so
+//! many random messages from each of two clients, and four times as many of random bytes from each of two others, and `probe-hostile:cost` measures what a flood costs others.
 #![no_std]
 #![no_main]
 
@@ -16,12 +16,14 @@ use userlib::abi::syscall::End;
 use userlib::checks::Checks;
 use userlib::percpu::{self, Error};
 use userlib::workload::{Books, Workload};
-use userlib::{Refusal, entry, ipc, process, start, supervisor};
+use userlib::{Refusal, entry, ipc, println, process, start, supervisor};
 
 entry!(main);
 
 /// Random messages of each hostile client, unless the argument says otherwise.
 const MESSAGES: u64 = 100_000;
+/// So many times as many messages are of random bytes: they do not become a request by chance.
+const BYTES: u64 = 4;
 /// Garbage batches, of 32 entries each.
 const BATCHES: u64 = 300;
 
@@ -41,7 +43,7 @@ fn launched([kind, seed, number]: [u64; 3]) -> u64 {
         3 | 4 => match cost::flood(kind, seed, number) {
             Ok(code) => code,
             Err(error) => {
-                userlib::println!("probe-hostile: {error}");
+                println!("probe-hostile: {error}");
                 1
             }
         },
@@ -67,7 +69,12 @@ fn check_all(messages: u64) -> u64 {
     let mut work = Workload::new(3);
     let sent = beside(&mut work, messages);
     checks.that("hostile", sent.is_ok(), format_args!("{sent:?}"));
-    checks.equal("nonsense-is-counted", Ok(malformed() - counted), sent);
+    let nonsense = sent.map(|sent| sent.iter().sum());
+    checks.equal("nonsense-is-counted", Ok(malformed() - counted), nonsense);
+    let [.., first, second] = sent.unwrap_or_default();
+    let all = [messages * BYTES; 2];
+    checks.equal("all-random-bytes-are-nonsense", [first, second], all);
+    println!("probe-hostile: {} random messages", 2 * messages + first + second);
     checks.equal("unharmed", work.wrong_words(), Ok(0));
     checks.equal("in-the-map", percpu::map(4).map(|map| work.is_in(&map)), Ok(true));
     checks.equal("end", work.end(), Ok(()));
@@ -77,22 +84,24 @@ fn check_all(messages: u64) -> u64 {
 }
 
 /// Hostile clients at once, and work beside them. How many of their messages were no requests.
-fn beside(work: &mut Workload, messages: u64) -> Result<u64, Error> {
+fn beside(work: &mut Workload, messages: u64) -> Result<[u64; 6], Error> {
     let clients = [
         supervisor::launch([0, 1, messages])?,
         supervisor::launch([0, 2, messages])?,
         supervisor::launch([1, 0, 0])?,
         supervisor::launch([2, 3, BATCHES])?,
+        supervisor::launch([5, 4, BYTES * messages])?,
+        supervisor::launch([5, 5, BYTES * messages])?,
     ];
     for _ in 0..400 {
         work.step()?;
     }
-    let mut nonsense = 0;
-    for client in clients {
+    let mut nonsense = [0; 6];
+    for (client, nonsense) in clients.into_iter().zip(&mut nonsense) {
         match process::wait(client)? {
-            End::Exited(code) => nonsense += code,
+            End::Exited(code) => *nonsense = code,
             end => {
-                userlib::println!("probe-hostile: a client ended by {end:?}");
+                println!("probe-hostile: a client ended by {end:?}");
                 return Err(Refusal::new(userlib::abi::Status::ProcessEnded).into());
             }
         }

@@ -7,6 +7,7 @@
 #![no_main]
 
 mod random;
+mod trace;
 
 use userlib::abi::syscall::Moment;
 use userlib::checks::Checks;
@@ -47,6 +48,7 @@ fn check_all(seed: u64, ends: u64, only_random: bool) -> u64 {
     };
     let mut work = Workload::new(11);
     if !only_random {
+        trace::check(&mut checks);
         at_calls(&mut checks, &mut work);
     }
     checks.equal("at-random", random::ends(&mut work, seed, ends), Ok(0));

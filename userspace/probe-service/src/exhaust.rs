@@ -5,10 +5,14 @@ use userlib::abi::{PAGE_SIZE, Status};
 use userlib::checks::Checks;
 use userlib::percpu::{self, Error, Populate, Region};
 use userlib::workload::Books;
-use userlib::{Refusal, println, supervisor};
+use userlib::{Refusal, println, supervisor, thread};
 
 /// Pages of each region.
 const PAGES: u64 = 256;
+/// How often pages are wanted that just came back.
+const TURNS: u64 = 40;
+/// How often others may run before that.
+const WAIT: u64 = 3;
 /// Regions that are made at most.
 const MOST_REGIONS: usize = 60;
 
@@ -22,6 +26,23 @@ pub fn run(node: u64) -> u64 {
 
 fn create(pages: u64, populate: Populate) -> Result<Region, Error> {
     Region::create(pages * PAGE_SIZE, populate, "exhaust")
+}
+
+/// Pages that just came back are wanted at once, for something else: their memory has to go back to the kernel first, while
+/// the percpu server clears it because nobody has it.
+fn regain(region: &mut Option<Region>) -> Result<(), Error> {
+    for populate in [Populate::OnTouch, Populate::All] {
+        let before = region.take().ok_or(Refusal::new(Status::BadArgument))?;
+        let at = before.pages() / 2;
+        if populate == Populate::OnTouch {
+            // Until it has begun with some of them.
+            before.depopulate(0, at)?;
+            (0..WAIT).for_each(|_| thread::give_way());
+        }
+        before.destroy()?;
+        *region = Some(create(PAGES, populate)?);
+    }
+    Ok(())
 }
 
 fn check(checks: &mut Checks, node: u64) -> Result<(), Error> {
@@ -58,6 +79,8 @@ fn check(checks: &mut Checks, node: u64) -> Result<(), Error> {
     one.destroy()?;
     checks.equal("populate-after-one", none.populate(0, PAGES), Ok(()));
     checks.equal("full-again", create(PAGES, Populate::All).err(), Some(exhausted));
+    let regained = (0..TURNS).try_for_each(|_| regain(&mut regions[1]));
+    checks.equal("refused-only-when-it-is-true", regained, Ok(()));
     for region in regions.into_iter().flatten() {
         region.destroy()?;
     }

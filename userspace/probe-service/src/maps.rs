@@ -6,7 +6,7 @@ use userlib::abi::syscall::Placement;
 use userlib::abi::{PAGE_SIZE, Rights};
 use userlib::checks::Checks;
 use userlib::memory::Memory;
-use userlib::percpu::{self, Error, Map, Populate, Region};
+use userlib::percpu::{self, Error, Map, Populate, Region, Tracer};
 use userlib::{ipc, machine, process};
 
 /// Checks everything in this file.
@@ -39,6 +39,7 @@ pub fn check(checks: &mut Checks) {
     if let Some(map) = checks.success("map-after", percpu::map(8)) {
         checks.equal("map-forgets", entry(&map, "map-dynamic"), None);
     }
+    observed(checks);
     small_sheet(checks);
     buffers(checks);
 }
@@ -82,6 +83,14 @@ fn entry(map: &Map, name: &str) -> Option<[u64; 4]> {
     let (index, entry) = map.entries().enumerate().find(|(_, entry)| named(entry.name))?;
     let frames = (0..machine::nodes()).map(|node| map.frames(index, node)).sum();
     Some([entry.kind, entry.pages, entry.held, frames])
+}
+
+/// Who owns what by name, and what has happened, is told to those who may observe: this program may not.
+fn observed(checks: &mut Checks) {
+    let denied = Error::Refused(PercpuError::NotPermitted);
+    checks.equal("trace-not-permitted", Tracer::from(1).read().err(), Some(denied));
+    let named = percpu::map(8).map(|map| map.owners().count());
+    checks.equal("map-names-no-owners", named, Ok(0));
 }
 
 /// More regions than a page has room for: as many as fit, and how many there are.

@@ -235,13 +235,21 @@ impl<W: Words> Ledger<W> {
         self.0.write(CLIENTS + slot * CLIENT_WORDS + 4, number);
     }
 
+    /// How far the record of the region in a place is, and its generation.
+    #[inline(always)]
+    pub fn region_head(&self, index: usize) -> (State, u32) {
+        let head = self.0.read(REGIONS + index * REGION_WORDS);
+        (State::from_word(head), ((head >> 32) as u32).max(1))
+    }
+
     /// The region in a place.
     pub fn region(&self, index: usize) -> RegionRecord {
         let word = |at: usize| self.0.read(REGIONS + index * REGION_WORDS + at);
         let (head, extent) = (word(0), word(1));
+        let (state, generation) = self.region_head(index);
         RegionRecord {
-            state: State::from_word(head),
-            generation: ((head >> 32) as u32).max(1),
+            state,
+            generation,
             kind: Kind::from_word(head >> 8 & 0xff).unwrap_or(Kind::Dynamic),
             first: extent as u32,
             pages: (extent >> 32) as u32,
@@ -268,8 +276,8 @@ impl<W: Words> Ledger<W> {
 
     /// The region in a place is gone: its id is stale from now on.
     pub fn retire_region(&mut self, index: usize) {
-        let record = self.region(index);
-        let generation = record.generation.saturating_add(1);
+        let (_, generation) = self.region_head(index);
+        let generation = generation.saturating_add(1);
         let head = u64::from(generation) << 32 | State::Free as u64;
         self.0.write(REGIONS + index * REGION_WORDS, head);
     }

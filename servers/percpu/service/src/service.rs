@@ -97,16 +97,18 @@ impl<M: Mapper, W: Words> Service<M, W> {
     /// None when nothing is left for it but what a chore has in hand: it is to be asked again when that is settled, and until
     /// it is there are no other chores.
     pub fn answer_request(&mut self, badge: u64, request: &Numbered, capability: Handle) -> Option<Message> {
-        let answer = self.serve(badge, request, capability);
-        let exhausted = matches!(answer, Err(PercpuError::NodeExhausted(_)));
-        self.is_awaited = exhausted && self.is_busy;
-        if self.is_awaited {
-            return None;
+        self.is_awaited = false;
+        match self.serve(badge, request, capability) {
+            Ok(answer) => Some(answer),
+            Err(PercpuError::NodeExhausted(_)) if self.is_busy => {
+                self.is_awaited = true;
+                None
+            }
+            Err(refusal) => {
+                self.trace_refusal(badge, &request.request, refusal);
+                Some(self.refuse_with(refusal, capability))
+            }
         }
-        Some(answer.unwrap_or_else(|refusal| {
-            self.trace_refusal(badge, &request.request, refusal);
-            self.refuse_with(refusal, capability)
-        }))
     }
 
     fn refuse_with(&mut self, refusal: PercpuError, capability: Handle) -> Message {

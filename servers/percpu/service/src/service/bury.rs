@@ -24,7 +24,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
     pub(super) fn forget(&mut self, slot: usize) {
         self.trace_end(slot);
         for index in slot * MOST_REGIONS..(slot + 1) * MOST_REGIONS {
-            if self.ledger.region(index).state != State::Free {
+            if self.ledger.region_head(index).0 != State::Free {
                 self.ledger.retire_region(index);
             }
         }

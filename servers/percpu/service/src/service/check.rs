@@ -57,10 +57,10 @@ impl<M: Mapper, W: Words> Service<M, W> {
         if index >= MOST_CLIENTS * MOST_REGIONS {
             return Err(PercpuError::NoSuchRegion);
         }
-        let record = self.ledger.region(index);
-        match id.generation.cmp(&record.generation) {
+        let (state, generation) = self.ledger.region_head(index);
+        match id.generation.cmp(&generation) {
             Ordering::Less if id.generation > 0 => Err(PercpuError::StaleGeneration),
-            Ordering::Equal if record.state == State::Live => match index / MOST_REGIONS == client.slot {
+            Ordering::Equal if state == State::Live => match index / MOST_REGIONS == client.slot {
                 true => Ok(client),
                 false => Err(PercpuError::NotYours),
             },

@@ -44,7 +44,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
         let ledger = &self.ledger;
         let client = self.clients.find(badge)?;
         client.check_quota(if pool.is_some() { pages as u64 } else { 0 })?;
-        let id = client.next_id(|index| ledger.region(index).generation)?;
+        let id = client.next_id(|index| ledger.region_head(index).1)?;
         let range = client.take_window(pages)?;
         let (window, slot, event) = (client.window, client.slot, client.event(EventKind::Alloc));
         let pieces = match pool {

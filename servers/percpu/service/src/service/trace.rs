@@ -148,6 +148,7 @@ impl<M: Mapper, W: Words> Service<M, W> {
 
 impl Client {
     /// An event about it.
+    #[inline(always)]
     pub(super) fn event(&self, kind: EventKind) -> Event {
         Event {
             kind: kind as u8,
@@ -172,6 +173,7 @@ impl Client {
     }
 
     /// A region of its is destroyed.
+    #[inline(always)]
     pub(super) fn free_event(&self, id: RegionId, range: PageRange, kind: Kind) -> Event {
         Event {
             request: abi::percpu::number::DESTROY as u8,
