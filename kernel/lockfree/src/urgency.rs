@@ -12,6 +12,8 @@ use crate::atomic::{AtomicU64, Ordering, constant};
 pub struct Urgency {
     /// Bit p: a thread of priority p is ready.
     ready: AtomicU64,
+    /// The priority at which it runs a thread, or less: the assembly does not raise it for a server's floor. Whoever is ready
+    /// above it has sent an interrupt.
     current: AtomicU64,
 }
 

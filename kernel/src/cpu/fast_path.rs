@@ -1,7 +1,8 @@
 //! The straight way of a call and of its answer: from one thread's registers to another's, in assembly.
 //!
 //! Everything that is not as listed here takes the way through Rust (`ipc.rs`), which decides anew from the
-//! registers as they came. Nothing is changed before all conditions are known to hold.
+//! registers as they came. Nothing is changed before all conditions are known to hold, but for what means nothing then: the
+//! priority of a receiver that waits, and how urgent this CPU says that it is, which Rust says anew.
 //!
 //! **Call.** Let C be the thread that calls.
 //! 1. The CPU has FSGSBASE and XSAVE: without them SYSCALL enters elsewhere.
@@ -10,7 +11,7 @@
 //! 3. The handle is the one that its slot of C's [`FastTable`] may be called with: this is bounds, generation,
 //!    kind and the right to send.
 //! 4. A receiver R waits on this CPU (`Receivers`): the head of the chain is a token.
-//! 5. R needs no attention either.
+//! 5. R needs no attention either, but for its floor.
 //! 6. R's page table is C's, or this CPU is in the set of those that may hold translations of it.
 //!
 //! Then more words are copied from page to page, R is taken from the chain, C becomes R's caller, and R goes on with C's words and the badge, on C's
@@ -32,7 +33,10 @@
 //! registers, by IRET. Clearing that attention is the only locked instruction here.
 //!
 //! **Priority.** In a call R takes over C's, and in an answer C still has it, or one of them needs attention
-//! (`attention::{MOVED, RAISED}`): so the CPU's own stays as it is, and no queue of threads is looked at. No other instruction here
+//! (`attention::{MOVED, RAISED}`): so the CPU's own stays as it is, and no queue of threads is looked at. A floor is no
+//! attention by itself: R runs at the greater of both, and the CPU still says C's, so that whoever is made ready in between
+//! comes with an interrupt. If the CPU says more by the time of the answer, since Rust code ran meanwhile, it is
+//! set back, and nobody may be ready who is more urgent than C; that exchange is locked, too. No other instruction here
 //! is locked, none multiplies, or loads a CPU's number; model-specific registers are left alone, and CR0, too, unless just
 //! one of the two has FPU state (`fpu.rs`), which is saved and loaded here. The words
 //! stay in their registers all the way. Tokens move by single stores (`object/thread.rs`), and a slot is read
