@@ -13,6 +13,9 @@ use run_qemu::{
 /// Generous, because several machines may share two slow cores.
 pub const TIME_LIMIT: Duration = Duration::from_secs(180);
 
+/// For what takes a minute or more alone, by the million.
+pub const LONG_TIME_LIMIT: Duration = Duration::from_secs(900);
+
 /// For machines whose firmware takes a while before it starts anything.
 pub const UEFI_TIME_LIMIT: Duration = Duration::from_secs(420);
 

@@ -1,16 +1,20 @@
 //! The percpu server: what it hands out and takes back, clients and servers that end at any moment, and hostile
 //! clients. The programs check from inside; where pages lie is looked at from outside.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use abi::window::{DEFAULT_STRIDE, WINDOW_BASE};
 use libtest_mimic::{Failed, Trial};
-use run_qemu::{Machine, Session, Status, Transcript};
+use run_qemu::{Machine, Session, Status, Transcript, say};
 use selion_tests::{Page, mapped, topology};
 
-use crate::lab::{TIME_LIMIT, boot, check, check_ending, start};
+use crate::lab::{LONG_TIME_LIMIT, TIME_LIMIT, boot, check, check_ending, start};
 use crate::moments::moment;
-use crate::probes::holds;
+use crate::probes::{holds, holds_for_long};
 
 const PAGE: u64 = 4096;
+/// Rounds of `stress` that take a minute.
+const MINUTE: u64 = 300;
 /// Moments until the program should have been met.
 const MOST_MOMENTS: usize = 400;
 
@@ -19,14 +23,16 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("service::pages_lie_where_they_were_asked_for", || {
             outside(&[1, 2])
         }),
+        Trial::test("service::million_on_8_on_4+4", million),
         Trial::test("service::stress_with_two_seeds", stress),
+        Trial::test("service::stress_for_a_minute_with_a_new_seed", stress_for_long),
         Trial::test("service::percpu_stat_prints_linuxs_fields", percpu_stat),
         Trial::test("service::percpu_stat_prints_the_trace_with_names", trace),
     ];
     probes().into_iter().chain(others).collect()
 }
 
-fn probes() -> [Trial; 13] {
+fn probes() -> [Trial; 12] {
     let shaped = |nodes: &[u32]| Machine {
         nodes: nodes.to_vec(),
         ..Machine::default()
@@ -71,12 +77,6 @@ fn probes() -> [Trial; 13] {
             "a_small_node",
             small_node,
         ),
-        (
-            "million:1,200000",
-            "everything-is-back",
-            "8_on_4+4",
-            shaped(&[4, 4]),
-        ),
     ];
     probes.map(|(probe, last, shape, machine)| {
         let name = probe.split(':').next().unwrap_or(probe);
@@ -85,23 +85,50 @@ fn probes() -> [Trial; 13] {
     })
 }
 
+fn million() -> Result<(), Failed> {
+    let machine = Machine {
+        nodes: vec![4, 4],
+        ..Machine::default()
+    };
+    holds_for_long(&machine, "million", "everything-is-back")
+}
+
 fn stress() -> Result<(), Failed> {
     let run = boot(&Machine::default(), &["stress", "stress:77,12"], TIME_LIMIT)?;
-    check_ending(Status::Ok, &run)?;
+    survived(&run, &["stress: seed 1, 24 rounds", "stress: seed 77, 12 rounds"])
+}
+
+/// On nodes of different sizes, with a kernel that looks at the order of its locks.
+fn stress_for_long() -> Result<(), Failed> {
+    let machine = Machine {
+        nodes: vec![3, 5],
+        checked: true,
+        ..Machine::default()
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let seed = now.as_secs();
+    say(format!("stress: seed {seed}"));
+    let program = format!("stress:{seed},{MINUTE}");
+    let run = boot(&machine, &[&program], LONG_TIME_LIMIT)?;
+    survived(&run, &[&format!("stress: seed {seed}, {MINUTE} rounds")])
+}
+
+fn survived(run: &Transcript, seeds: &[&str]) -> Result<(), Failed> {
+    check_ending(Status::Ok, run)?;
     check(
         run.find("fault: ").is_none(),
         "who is ended by others has not faulted",
-        &run,
+        run,
     )?;
-    for seed in ["stress: seed 1, 24 rounds", "stress: seed 77, 12 rounds"] {
-        check(run.find(seed).is_some(), format!("`{seed}` is printed"), &run)?;
+    for seed in seeds {
+        check(run.find(seed).is_some(), format!("`{seed}` is printed"), run)?;
     }
     let went = run.find("CPUs that went");
     let is_some = went.is_some_and(|line| !line.contains("survived 0 CPUs"));
-    check(is_some, "CPUs went and came", &run)?;
+    check(is_some, "CPUs went and came", run)?;
     let ends = run.find("ends of the percpu server");
     let is_some = ends.is_some_and(|line| !line.contains("survived 0 ends"));
-    check(is_some, "the percpu server has ended and was started again", &run)
+    check(is_some, "the percpu server has ended and was started again", run)
 }
 
 /// O1 (in KiB of all CPUs), O2 and O3 of Linux's `percpu_stats`, a name of 20 columns and a value of 12.

@@ -64,9 +64,9 @@ fn bomb(kind: u64, before: u64) -> Result<u64, Refusal> {
         still = if now > most { 0 } else { still + 1 };
         most = most.max(now);
         // Whoever is beside a bomb can still make things.
-        child::let_go(&child::make()?)?;
+        child::make()?.let_go()?;
     }
-    child::let_go(&child)?;
+    child.let_go()?;
     Ok(most)
 }
 
@@ -89,7 +89,7 @@ fn unmap_in_use() -> Result<bool, Refusal> {
     let is_still = word() == before;
     drop(mapping.unmap());
     let again = child.unmap(DATA_ADDRESS, 1);
-    child::let_go(&child)?;
+    child.let_go()?;
     let is_it = matches!(
         end,
         End::Faulted {

@@ -4,7 +4,7 @@ use userlib::abi::syscall::{End, Placement, access};
 use userlib::memory::Memory;
 use userlib::process::{self, CODE_ADDRESS, Child};
 use userlib::thread::Place;
-use userlib::{Refusal, ipc, machine};
+use userlib::{Refusal, machine};
 
 /// Where a child's data page lies.
 pub const DATA_ADDRESS: u64 = 0x50_0000;
@@ -18,19 +18,12 @@ pub fn make() -> Result<Child, Refusal> {
     Child::create(FRAMES + machine::possible_cpus() as u64, "hostile-child")
 }
 
-/// Lets go of a child, which is ended if it lives.
-pub fn let_go(child: &Child) -> Result<(), Refusal> {
-    child.end()?;
-    ipc::drop_capability(child.window())?;
-    ipc::drop_capability(child.process())
-}
-
 /// Runs code in a process of its own, to its end.
 pub fn run(code: &[u8]) -> Result<End, Refusal> {
     let child = make()?;
     child.map_code(code)?;
     let end = run_at(&child, CODE_ADDRESS);
-    let_go(&child)?;
+    child.let_go()?;
     end
 }
 

@@ -68,7 +68,7 @@ fn make_one_of_each() -> Result<(), Refusal> {
     let notification = Notification::create()?;
     let memory = Memory::own(1)?;
     let child = child::make()?;
-    child::let_go(&child)?;
+    child.let_go()?;
     let joined = thread::spawn(Place::Anywhere, || 0)?.join()?;
     assert!(joined == 0, "a thread that was made runs");
     drop(memory);

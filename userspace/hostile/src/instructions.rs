@@ -178,7 +178,7 @@ fn at_the_last_page() -> Result<u64, Refusal> {
     let memory = page.unmap().expect("a mapping made of memory has it");
     child.map(&memory, LAST, access::EXECUTE)?;
     let end = child::run_at(&child, LAST + PAGE_SIZE - 4);
-    child::let_go(&child)?;
+    child.let_go()?;
     Ok(u64::from(!matches!(end?, End::Faulted { vector: 13 | 14, .. })))
 }
 

@@ -38,11 +38,13 @@ fn main() -> Result<u64, Refusal> {
     let calls = calls.parse().unwrap_or(CALLS);
     println!("hostile: seed {seed}, {calls} random calls");
     let mut checks = Checks::new();
+    let first = census::now()?;
     // What is made once and kept, such as room in tables, is made before anything is counted.
     widen_table()?;
     bystander::start()?.check(&mut Checks::new())?;
     attack(&mut Checks::new(), seed, 1000)?;
-    let before = census::now()?;
+    let before = census::quiet(&first)?;
+    checks.equal("nothing-is-left", before.objects, first.objects);
     let bystanders = bystander::start()?;
     attack(&mut checks, seed, calls)?;
     bystanders.check(&mut checks)?;

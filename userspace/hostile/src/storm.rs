@@ -104,9 +104,9 @@ impl Storm {
 
     fn end(self) -> Result<u64, Refusal> {
         let count = self.count();
-        child::let_go(&self.child)?;
+        self.child.let_go()?;
         // It may hold itself by now.
-        child::let_go(&self.victim)?;
+        self.victim.let_go()?;
         drop(self.data.unmap());
         Ok(count)
     }

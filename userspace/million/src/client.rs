@@ -40,11 +40,19 @@ struct Client {
     wrong: u64,
 }
 
+/// Operations of a client that does nothing until somebody ends it.
+pub const UNTIL_ENDED: u64 = u64::MAX;
+
 /// `launched SEED OPERATIONS CPU`. The exit code counts what was wrong.
 pub fn run(argument: &str) -> u64 {
     let mut words = argument.split(' ').skip(1);
     let mut number = || words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
     let (seed, operations, cpu) = (number(), number(), number());
+    if operations == UNTIL_ENDED {
+        loop {
+            thread::yield_now();
+        }
+    }
     let mut client = Client {
         random: Random::new(seed),
         slots: [const { None }; SLOTS],

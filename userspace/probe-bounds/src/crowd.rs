@@ -82,6 +82,5 @@ fn empty() -> Result<Child, Refusal> {
 /// Lets go of a child, which has ended or ends now.
 pub fn gone(child: &Child) -> Result<(), Refusal> {
     let _ = process::end(child.process());
-    ipc::drop_capability(child.window())?;
-    ipc::drop_capability(child.process())
+    child.forget()
 }

@@ -88,8 +88,7 @@ fn plain_memory(checks: &mut Checks) -> Result<(), Refusal> {
     map(&child, made, ADDRESS)?;
     drop_capability(made)?;
     row.of("process-end-with-memory", Ok(()), || child.end());
-    drop_capability(child.window())?;
-    drop_capability(child.process())?;
+    child.forget()?;
     let made = memory(most, Placement::Anywhere)?;
     row.of("memory-drop", Ok(()), || drop_capability(made));
     Ok(())

@@ -54,8 +54,7 @@ pub fn run(checks: &mut Checks) -> Result<(), Refusal> {
     });
     ipc::drop_capability(on_touch)?;
     row.of("process-end-with-window", Ok(()), || child.end());
-    ipc::drop_capability(child.window())?;
-    ipc::drop_capability(child.process())
+    child.forget()
 }
 
 /// All of it, in as many pieces as a list can have.

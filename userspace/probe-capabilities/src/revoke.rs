@@ -125,8 +125,7 @@ fn another_process(checks: &mut Checks) -> Result<(), Refusal> {
         Ok(End::Exited(Status::StaleHandle as u64)),
     );
     for child in [&answering, &calling] {
-        ipc::drop_capability(child.window())?;
-        ipc::drop_capability(child.process())?;
+        child.forget()?;
     }
     [lent, receive, endpoint.0]
         .into_iter()

@@ -53,9 +53,7 @@ fn exhaust(checks: &mut Checks) -> Result<u64, Refusal> {
         format_args!("{made} made, {limit} said"),
     );
     for child in keepers.iter().flatten() {
-        child.end()?;
-        ipc::drop_capability(child.window())?;
-        ipc::drop_capability(child.process())?;
+        child.let_go()?;
     }
     one_works(checks)?;
     Ok(made)

@@ -38,8 +38,7 @@ pub fn check(checks: &mut Checks) -> Result<(), Refusal> {
 fn end(child: &Child) -> Result<(), Refusal> {
     child.end()?;
     process::wait(child.process())?;
-    ipc::drop_capability(child.window())?;
-    ipc::drop_capability(child.process())
+    child.forget()
 }
 
 /// Two receivers wait; the one that came last is ended, and the other gets the call.
@@ -98,8 +97,7 @@ fn ended_server(checks: &mut Checks, cpu: usize) -> Result<(), Refusal> {
     // Its second caller was lost with it, which ends the child.
     let ended = process::wait(child.process());
     checks.equal("ended-server-second-caller", ended, Ok(End::Exited(u64::MAX)));
-    ipc::drop_capability(child.window())?;
-    ipc::drop_capability(child.process())?;
+    child.forget()?;
     ipc::drop_capability(inner.0)?;
     ipc::drop_capability(endpoint.0)
 }
@@ -169,7 +167,6 @@ fn unmapped_under_receiver(checks: &mut Checks, cpu: usize, is_warm: bool) -> Re
     );
     checks.that("unmapped-under-receiver", is_fault, format_args!("{end:?}"));
     checks.equal("unmapped-under-receiver-caller", caller.join(), Ok(0));
-    ipc::drop_capability(child.window())?;
-    ipc::drop_capability(child.process())?;
+    child.forget()?;
     ipc::drop_capability(endpoint.0)
 }

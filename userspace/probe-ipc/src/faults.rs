@@ -84,11 +84,6 @@ fn faulting(endpoint: Endpoint, cpu: usize) -> Result<Child, Refusal> {
     Ok(child)
 }
 
-fn forget(child: &Child) -> Result<(), Refusal> {
-    ipc::drop_capability(child.window())?;
-    ipc::drop_capability(child.process())
-}
-
 /// The first fault of such a process.
 const FIRST: End = End::Faulted {
     vector: PAGE_FAULT,
@@ -125,7 +120,7 @@ fn told(checks: &mut Checks, cpu: usize) -> Result<(), Refusal> {
     registers(checks, endpoint)?;
     let ended = process::wait(child.process());
     checks.equal("fault-resumed-with-registers", ended, Ok(End::Exited(1234)));
-    forget(&child)?;
+    child.forget()?;
     ipc::drop_capability(endpoint.0)
 }
 
@@ -211,7 +206,7 @@ fn refused(checks: &mut Checks, cpu: usize) -> Result<(), Refusal> {
     checks.equal("refusals-change-nothing", fault::registers(), Ok(before));
     ipc::reply(&fault::end())?;
     checks.equal("refused-after-all", process::wait(child.process()), Ok(FIRST));
-    forget(&child)?;
+    child.forget()?;
     ordinary_caller(checks, endpoint, cpu)?;
     ipc::drop_capability(endpoint.0)
 }
@@ -247,7 +242,7 @@ fn tried_again(checks: &mut Checks, cpu: usize) -> Result<(), Refusal> {
         process::wait(child.process()),
         Ok(FIRST),
     );
-    forget(&child)?;
+    child.forget()?;
     ipc::drop_capability(endpoint.0)
 }
 
@@ -303,7 +298,7 @@ fn ended(checks: &mut Checks, cpu: usize, without: Without) -> Result<(), Refusa
         ipc::drop_capability(endpoint.0)?;
     }
     ipc::drop_capability(other.0)?;
-    forget(&child)
+    child.forget()
 }
 
 /// A handler goes with the capability that it was set through: the fault ends the process, although the endpoint is there.
@@ -352,7 +347,7 @@ fn ended_meanwhile(checks: &mut Checks, cpu: usize) -> Result<(), Refusal> {
         answered.is_ok() || answered == gone,
         format_args!("{answered:?}"),
     );
-    forget(&child)?;
+    child.forget()?;
     ipc::drop_capability(endpoint.0)
 }
 

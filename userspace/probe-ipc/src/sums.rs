@@ -50,8 +50,7 @@ fn sums(checks: &mut Checks, name: &str, places: impl Iterator<Item = Place>) ->
         let sum = children::CALLS * (1 + MORE);
         checks.equal(name, process::wait(child.process()), Ok(End::Exited(sum)));
         calls += children::CALLS;
-        ipc::drop_capability(child.window())?;
-        ipc::drop_capability(child.process())?;
+        child.forget()?;
     }
     checks.equal(name, SERVED.sum() - before, calls);
     let count = servers.iter().flatten().count();

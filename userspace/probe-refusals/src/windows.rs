@@ -4,9 +4,9 @@ use userlib::abi::Status::{AccountExhausted, AlreadyMapped, BadArgument, NotMapp
 use userlib::abi::syscall::Placement;
 use userlib::abi::{Call, PAGE_SIZE, Status};
 use userlib::checks::Checks;
+use userlib::machine;
 use userlib::memory::Memory;
 use userlib::process::{self, Child};
-use userlib::{ipc, machine};
 
 use crate::raw::{granted, refused};
 
@@ -31,7 +31,7 @@ pub fn check(checks: &mut Checks) {
     in_one_window(checks, &one, &other, &memory);
     nothing_left(checks, &one, &other, &memory);
     ends(checks, one, &other, &memory);
-    checks.equal("window-other-ends", end(other), Ok(()));
+    checks.equal("window-other-ends", other.let_go(), Ok(()));
 }
 
 /// The words of `WindowMap`.
@@ -131,17 +131,11 @@ fn nothing_left(checks: &mut Checks, one: &Child, other: &Child, memory: &Memory
 
 /// The end of a process frees the pages of its window.
 fn ends(checks: &mut Checks, one: Child, other: &Child, memory: &Memory) {
-    checks.equal("window-one-ends", end(one), Ok(()));
+    checks.equal("window-one-ends", one.let_go(), Ok(()));
     granted(
         checks,
         "page-of-the-dead-is-free",
         Call::WindowMap,
         &words(other, memory, 1, 0, PAGES),
     );
-}
-
-fn end(child: Child) -> Result<(), userlib::Refusal> {
-    child.end()?;
-    ipc::drop_capability(child.window())?;
-    ipc::drop_capability(child.process())
 }

@@ -16,8 +16,9 @@ pub fn now() -> Result<MachineStats, Refusal> {
 }
 
 /// Whether all is back, to the last object, byte and frame. Which frames are free and which have kernel objects in them is
-/// not compared: an object never moves, so a page stays an account's as long as there is one left in it. A page cannot
-/// stay for nothing and be missed here: it holds its account, and that is bytes of its maker's account.
+/// not compared: an object never moves, so a page stays an account's as long as there is one left in it. A page of somebody
+/// who has ended cannot stay for nothing and be missed: it holds its account, and that is bytes of the maker's account. Those
+/// of the living are compared where nothing that stays is made in between, by `probe-refusals` after each refusal.
 #[must_use]
 pub fn is_back(before: &MachineStats, after: &MachineStats) -> bool {
     let counted = |stats: &MachineStats| {
@@ -32,13 +33,25 @@ pub fn is_back(before: &MachineStats, after: &MachineStats) -> bool {
 /// # Errors
 /// As for [`now`].
 pub fn settled(before: &MachineStats) -> Result<MachineStats, Refusal> {
-    let mut after = now()?;
+    when(|now| is_back(before, now))
+}
+
+/// Counts as soon as there are as many objects as before, whatever room others have made for more; or after a while.
+///
+/// # Errors
+/// As for [`now`].
+pub fn quiet(before: &MachineStats) -> Result<MachineStats, Refusal> {
+    when(|now| now.objects == before.objects)
+}
+
+fn when(is_meant: impl Fn(&MachineStats) -> bool) -> Result<MachineStats, Refusal> {
+    let mut stats = now()?;
     for _ in 0..MOST_LOOKS {
-        if is_back(before, &after) {
+        if is_meant(&stats) {
             break;
         }
         thread::give_way();
-        after = now()?;
+        stats = now()?;
     }
-    Ok(after)
+    Ok(stats)
 }

@@ -302,6 +302,24 @@ impl Child {
     pub fn end(&self) -> Result<(), Refusal> {
         end(self.process)
     }
+
+    /// Gives up what is held of it.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn forget(&self) -> Result<(), Refusal> {
+        ipc::drop_capability(self.window)?;
+        ipc::drop_capability(self.process)
+    }
+
+    /// Ends it if it lives, and gives up what is held of it.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn let_go(&self) -> Result<(), Refusal> {
+        self.end()?;
+        self.forget()
+    }
 }
 
 /// The own process, for those who only need to know which.
