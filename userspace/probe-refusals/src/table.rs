@@ -98,9 +98,7 @@ impl Things {
 
     fn let_go(self) -> Result<(), Refusal> {
         for child in [&self.child, &self.dead] {
-            child.end()?;
-            ipc::drop_capability(child.window())?;
-            ipc::drop_capability(child.process())?;
+            child.let_go()?;
         }
         [self.endpoint, self.notification]
             .into_iter()
@@ -197,46 +195,49 @@ impl Things {
                 }
                 Ok(())
             };
-            match *argument {
-                Argument::Word => {}
-                Argument::Number(wrong) => wrong.iter().copied().try_for_each(judge)?,
-                Argument::Object(kinds, rights, dead) => {
-                    self.bad_handles().into_iter().try_for_each(&mut judge)?;
-                    self.wrong_kinds(kinds).try_for_each(&mut judge)?;
-                    if !is_driver {
-                        self.weak(kinds[0], rights, &mut judge)?;
-                    }
-                    if let Some(status) = dead {
-                        let is_window = kinds[0] == Kind::Window;
-                        let dead = if is_window {
-                            self.dead.window()
-                        } else {
-                            self.dead.process()
-                        };
-                        judge((dead.0, status))?;
-                    }
-                }
-                Argument::Optional(kinds, rights) => {
-                    self.bad_handles().into_iter().skip(1).try_for_each(&mut judge)?;
-                    self.wrong_kinds(kinds).try_for_each(&mut judge)?;
-                    self.weak(kinds[0], rights, &mut judge)?;
-                }
-                Argument::Any(rights) => {
-                    self.bad_handles().into_iter().try_for_each(&mut judge)?;
-                    self.weak(Kind::Endpoint, rights, &mut judge)?;
-                }
-                Argument::Carried => {
-                    let bad = self.bad_handles().into_iter().skip(1);
-                    // The highest bit makes it a list.
-                    bad.filter(|(word, _)| *word >> 63 == 0)
-                        .try_for_each(&mut judge)?;
-                    bad_lists().into_iter().try_for_each(&mut judge)?;
-                    self.weak(Kind::Endpoint, Rights::GRANT, &mut judge)?;
-                }
-            }
+            self.wrong_words(*argument, &mut judge)?;
         }
         checks.that("table-call", odd.is_none(), format_args!("{call:?}: {odd:?}"));
         Ok(tried)
+    }
+
+    /// Lets each wrong word for an argument be judged.
+    fn wrong_words(
+        &self,
+        argument: Argument,
+        judge: &mut impl FnMut(Wrong) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let bad = self.bad_handles().into_iter();
+        match argument {
+            Argument::Word => Ok(()),
+            Argument::Number(wrong) => wrong.iter().copied().try_for_each(judge),
+            Argument::Object(kinds, rights, dead) => {
+                bad.chain(self.wrong_kinds(kinds)).try_for_each(&mut *judge)?;
+                if Things::has(kinds[0]) {
+                    self.weak(kinds[0], rights, judge)?;
+                }
+                let gone = match kinds[0] {
+                    Kind::Window => self.dead.window(),
+                    _ => self.dead.process(),
+                };
+                dead.map_or(Ok(()), |status| judge((gone.0, status)))
+            }
+            Argument::Optional(kinds, rights) => {
+                let mut bad = bad.skip(1).chain(self.wrong_kinds(kinds));
+                bad.try_for_each(&mut *judge)?;
+                self.weak(kinds[0], rights, judge)
+            }
+            Argument::Any(rights) => {
+                { bad }.try_for_each(&mut *judge)?;
+                self.weak(Kind::Endpoint, rights, judge)
+            }
+            Argument::Carried => {
+                // The highest bit makes it a list.
+                let bad = bad.skip(1).filter(|(word, _)| *word >> 63 == 0);
+                bad.chain(bad_lists()).try_for_each(&mut *judge)?;
+                self.weak(Kind::Endpoint, Rights::GRANT, judge)
+            }
+        }
     }
 
     /// Words that are no handle, and handles of what is no more; none first.

@@ -9,7 +9,9 @@ use userlib::notification::Notification;
 use userlib::thread::{self, Place, Thread};
 use userlib::{Refusal, machine};
 
-use super::{Bystander, LOW, SEEN, TOP, TURNS, TURNS_IN_A_ROW, busy, serve, spawn};
+use super::bystander::Bystander;
+use super::servers::serve;
+use super::{LOW, SEEN, TOP, TURNS_IN_A_ROW, busy, spawn};
 use crate::helpers::{self, answer, message};
 
 /// What the server does before it answers: nothing, or
@@ -58,7 +60,7 @@ impl Server {
             LET_GO | PAUSE => {
                 let let_go = self.bystander.let_go(TURNS_IN_A_ROW);
                 assert!(let_go.is_ok(), "the bystander is let go");
-                SEEN.store(TURNS.load(Ordering::SeqCst), Ordering::SeqCst);
+                SEEN.store(Bystander::turns(), Ordering::SeqCst);
             }
             CHANGE_FLOOR => {
                 let changed = thread::set_priority_floor(received.message.words[0]);
@@ -74,7 +76,7 @@ impl Server {
     fn call_from_low(self, label: u64) -> Result<Thread, Refusal> {
         spawn(LOW, move || {
             let answered = self.endpoint.call(&message(label, 1));
-            let turns = TURNS.load(Ordering::SeqCst);
+            let turns = Bystander::turns();
             match answered == Ok(answer(label, 1)) {
                 true => turns,
                 false => u64::MAX,
@@ -88,7 +90,7 @@ fn holds(checks: &mut Checks, server: Server) -> Result<(), Refusal> {
     let caller = server.call_from_low(LET_GO)?;
     checks.equal("floor-caller", caller.join(), Ok(TURNS_IN_A_ROW));
     checks.equal("floor-server", SEEN.load(Ordering::SeqCst), 0);
-    server.bystander.done.wait().map(drop)
+    server.bystander.wait()
 }
 
 /// Other CPUs know that the caller goes on at his low priority: whom they make ready here comes at once.
@@ -119,9 +121,9 @@ fn lets_interrupts_come(checks: &mut Checks, server: Server) -> Result<(), Refus
                 let is_right = server.endpoint.call(&message(YIELD, round)) == Ok(answer(YIELD, round));
                 ASKED.store(round, Ordering::SeqCst);
                 wait_for(&WOKEN, round);
-                let late = (0..u64::MAX).take_while(|_| TURNS.load(Ordering::SeqCst) == 0);
+                let late = (0..u64::MAX).take_while(|_| Bystander::turns() == 0);
                 let late = late.count() as u64;
-                match is_right && server.bystander.done.wait().is_ok() {
+                match is_right && server.bystander.wait().is_ok() {
                     true => late,
                     false => FEW + 1,
                 }
@@ -158,7 +160,7 @@ fn taken_away(checks: &mut Checks, server: Server, thread: &Thread) -> Result<()
     server.pause.signal(1)?;
     checks.equal("floor-taken-away", caller.join(), Ok(TURNS_IN_A_ROW));
     checks.equal("floor-taken-away-server", SEEN.load(Ordering::SeqCst), 0);
-    server.bystander.done.wait().map(drop)
+    server.bystander.wait()
 }
 
 /// For a caller above its floor the server runs at his priority. A message with a capability goes the long way.
