@@ -1,8 +1,8 @@
 //! Instruction counts that somebody has measured, by compiler: `baseline.json` beside the tests.
 //!
 //! Counts belong to a compiler, so those of an unknown one are compared with nothing: neither pass nor failure. With the
-//! same compiler they are the same in every run and on every machine, so one instruction more is a complaint. Not so where
-//! pages are cleared by whoever has time.
+//! same compiler they are the same in every run and on every machine, so one instruction more is a complaint. Not quite so where
+//! several CPUs take part, or pages are cleared by whoever has time.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,13 +14,14 @@ pub type Counts = BTreeMap<String, u64>;
 pub const BLESS: &str = "cargo run -p selion-tests --bin measure -- --bless";
 
 /// The most that a count may be without a complaint. Regions with frames cost what is left to do of the clearing, which
-/// depends on how much time other CPUs had, and what CPUs do together is up to when each of them does it: only twice as much
-/// is one.
+/// depends on how much time other CPUs had, and what CPUs do together is up to when each of them does it. All of that is the
+/// same again in every run of the same programs; but any instruction elsewhere moves it, by a round of whoever waits or a page
+/// that somebody else has cleared. Those seen were less than a fiftieth, so a sixteenth is one.
 fn most(name: &str, before: u64) -> u64 {
     let is_of_regions = name.contains("create-") || name.contains("destroy-");
     let is_of_several = name.contains("other-cpu") || name.contains("unmap-from-");
     match is_of_several || is_of_regions && !name.contains("-none-") {
-        true => 2 * before,
+        true => before + before / 16,
         false => before,
     }
 }
@@ -110,7 +111,7 @@ mod tests {
                 most("create-none-1-page", 100),
                 most("unmap-from-1-other", 100)
             ),
-            (200, 100, 200)
+            (106, 100, 106)
         );
         assert!(baseline.complaints("other", |_| true, &Counts::new()).is_empty());
         assert!(baseline.knows("this") && !baseline.knows("other"));
