@@ -19,6 +19,20 @@ const ENDPOINT: usize = 7;
 /// What is sent.
 pub const WORDS: [u64; 6] = [11, 12, 13, 14, 15, 16];
 
+/// The mark that begins a window, and a reading.
+macro_rules! opening {
+    () => {
+        ".byte 0x0f, 0x1f, 0x80\n.long {begin}\nrdtsc\nshl rdx, 32\nor rax, rdx"
+    };
+}
+
+/// A reading, and the mark that ends the window.
+macro_rules! closing {
+    () => {
+        "rdtsc\nshl rdx, 32\nor rax, rdx\n.byte 0x0f, 0x1f, 0x80\n.long {end}"
+    };
+}
+
 /// Two readings around the instructions in `$between`; `r15` holds the first one, which the kernel preserves.
 macro_rules! reading {
     ([$($between:literal),*], $($operands:tt)*) => {
@@ -29,18 +43,10 @@ macro_rules! reading {
         // SAFETY: the calls made here change no memory, and registers only as declared.
         unsafe {
             asm!(
-                ".byte 0x0f, 0x1f, 0x80",
-                ".long {begin}",
-                "rdtsc",
-                "shl rdx, 32",
-                "or rax, rdx",
+                opening!(),
                 "mov r15, rax",
                 $($between,)*
-                "rdtsc",
-                "shl rdx, 32",
-                "or rax, rdx",
-                ".byte 0x0f, 0x1f, 0x80",
-                ".long {end}",
+                closing!(),
                 begin = const $begin,
                 end = const mark::END,
                 out("r15") start,
@@ -100,11 +106,12 @@ bare_call!(
 );
 
 /// Sends a message of a label and six words to an endpoint, as a client's stub does: all are loaded into their registers
-/// in front of `syscall`, and counted. `$last` loads the sixth word, which some senders choose; `$operands` name it, and say
-/// which registers of the answer are read.
+/// in front of `syscall`, and counted. `$last` loads the sixth word, which some senders choose; `$r13` says what becomes of
+/// its register. Both readings and the answer's label.
 macro_rules! call {
-    ($begin:expr, [$last:literal], $endpoint:expr, $($operands:tt)*) => {
-        reading!(
+    ($begin:expr, [$last:literal], $endpoint:expr, $($r13:tt)*) => {{
+        let label: u64;
+        let (start, end) = reading!(
             $begin,
             [
                 "mov rdi, {endpoint}",
@@ -123,23 +130,20 @@ macro_rules! call {
             label = const LABEL,
             word = const WORDS[0],
             call = const Call::Call as u64,
-            $($operands)*
-        )
-    };
-    ($endpoint:expr, $($operands:tt)*) => {
-        call!(mark::BEGIN, ["mov r13d, {word} + 5"], $endpoint, $($operands)*)
+            out("rdi") _, out("rsi") label, out("r10") _, out("r8") _, out("r9") _,
+            out("r12") _, out("r14") _, $($r13)*,
+        );
+        (start, end, label)
+    }};
+    ($endpoint:expr, $($r13:tt)*) => {
+        call!(mark::BEGIN, ["mov r13d, {word} + 5"], $endpoint, $($r13)*)
     };
 }
 
 /// A call and its answer. One that is refused costs the most that can be.
 #[inline(never)]
 pub fn round_trip(endpoint: Endpoint) -> u64 {
-    let label: u64;
-    let (start, end) = call!(
-        endpoint,
-        out("rdi") _, out("rsi") label, out("r10") _, out("r8") _, out("r9") _,
-        out("r12") _, out("r13") _, out("r14") _,
-    );
+    let (start, end, label) = call!(endpoint, out("r13") _);
     answered(label, end.wrapping_sub(start))
 }
 
@@ -147,11 +151,9 @@ pub fn round_trip(endpoint: Endpoint) -> u64 {
 /// and the cost.
 #[inline(never)]
 pub fn traced_round_trip(endpoint: Endpoint, word: u64) -> (u64, u64) {
-    let (label, answer): (u64, u64);
-    let (start, end) = call!(
-        mark::BEGIN_TRACED, ["mov r13, r13"], endpoint,
-        out("rdi") _, out("rsi") label, out("r10") _, out("r8") _, out("r9") _,
-        out("r12") _, inout("r13") word => answer, out("r14") _,
+    let answer: u64;
+    let (start, end, label) = call!(
+        mark::BEGIN_TRACED, ["mov r13, r13"], endpoint, inout("r13") word => answer
     );
     (answer, answered(label, end.wrapping_sub(start)))
 }
@@ -159,12 +161,8 @@ pub fn traced_round_trip(endpoint: Endpoint, word: u64) -> (u64, u64) {
 /// A call to the peer that reads the counter: the way there, and the way back.
 #[inline(never)]
 pub fn one_way(endpoint: Endpoint) -> [u64; 2] {
-    let (label, there): (u64, u64);
-    let (start, end) = call!(
-        endpoint,
-        out("rdi") _, out("rsi") label, out("r10") _, out("r8") _, out("r9") _,
-        out("r12") _, out("r13") there, out("r14") _,
-    );
+    let there: u64;
+    let (start, end, label) = call!(endpoint, out("r13") there);
     [there.wrapping_sub(start), end.wrapping_sub(there)].map(|cost| answered(label, cost))
 }
 
@@ -243,11 +241,7 @@ fn first_reading() -> u64 {
     // SAFETY: reads a counter.
     unsafe {
         asm!(
-            ".byte 0x0f, 0x1f, 0x80",
-            ".long {begin}",
-            "rdtsc",
-            "shl rdx, 32",
-            "or rax, rdx",
+            opening!(),
             begin = const mark::BEGIN,
             out("rax") now,
             out("rdx") _,
@@ -264,11 +258,7 @@ fn last_reading() -> u64 {
     // SAFETY: reads a counter.
     unsafe {
         asm!(
-            "rdtsc",
-            "shl rdx, 32",
-            "or rax, rdx",
-            ".byte 0x0f, 0x1f, 0x80",
-            ".long {end}",
+            closing!(),
             end = const mark::END,
             out("rax") now,
             out("rdx") _,

@@ -29,6 +29,19 @@ const SIZES: [usize; 13] = [
 ];
 /// The largest block: a page without the header.
 const LARGEST: usize = PAGE_SIZE as usize - HEADER;
+/// For every multiple of the alignment: the index of the smallest blocks that hold so much.
+static CLASSES: [u8; LARGEST / ALIGN + 1] = {
+    let mut classes = [0; LARGEST / ALIGN + 1];
+    let (mut class, mut at) = (0, 0);
+    while at < classes.len() {
+        if SIZES[class] < at * ALIGN {
+            class += 1;
+        }
+        classes[at] = class as u8;
+        at += 1;
+    }
+    classes
+};
 /// No block is aligned to more.
 const ALIGN: usize = 64;
 const HEADER: usize = size_of::<Header>();
@@ -96,7 +109,8 @@ pub fn can_serve(layout: Layout) -> bool {
 }
 
 fn class_of(size: usize) -> Option<usize> {
-    (size <= LARGEST).then(|| SIZES.partition_point(|block| *block < size))
+    let class = CLASSES.get(size.div_ceil(ALIGN))?;
+    Some(usize::from(*class))
 }
 
 fn pages_of(size: usize) -> usize {
