@@ -322,8 +322,7 @@ fn taken_back(checks: &mut Checks) -> Result<(), Refusal> {
             is_over,
             format_args!("it waits for a verdict"),
         );
-        child.end()?;
-        forget(&child)?;
+        child.let_go()?;
     }
     ipc::drop_capability(endpoint.0)
 }
