@@ -198,9 +198,9 @@ impl Space {
 }
 
 fn unmap(inner: &mut Inner, range: &Range) {
-    addresses(range).for_each(|(_, _, address)| {
+    for (_, _, address) in addresses(range) {
         inner.tables.unmap(address);
-    });
+    }
 }
 
 fn check_piece(piece: &Piece) -> Result<(), Refusal> {
