@@ -8,7 +8,7 @@
 //! state is pending counts only if the window's note says that the request took effect.
 
 use abi::percpu::ledger::{PAGES, ROSTER_WORDS};
-use abi::percpu::trace::{EVENT_WORDS, Event, MOST_EVENTS};
+use abi::percpu::trace::{EVENT_WORDS, Event, EventKind, MOST_EVENTS};
 use abi::percpu::{Name, map::Kind, name_of_words, name_words, number};
 
 use crate::clients::MOST_CLIENTS;
@@ -302,9 +302,13 @@ impl<W: Words> Ledger<W> {
         self.set_counter(Counter::Traced, sequence);
     }
 
-    /// The same, if the server before this one has not done it as the last thing.
+    /// The same, if a server before this one has not done it as the last thing, but for what servers trace when they start.
     pub fn record_once(&mut self, event: &Event) {
-        let last = self.event(self.counter(Counter::Traced));
+        use EventKind::{CreateChunk, DestroyChunk, ServerStart};
+        let of_start = [CreateChunk, DestroyChunk, ServerStart].map(|kind| kind as u8);
+        let mut events = self.events().rev().map(|sequence| self.event(sequence));
+        let last = events.find(|event| !of_start.contains(&event.kind));
+        let last = last.unwrap_or_default();
         let what = |event: &Event| (event.kind, event.badge, event.region);
         if what(&last) != what(event) {
             self.record(event);

@@ -45,6 +45,8 @@ pub struct Kernel {
     /// Refuse one call, after so many.
     pub fail_after: Option<u64>,
     pub end: Option<End>,
+    /// The server ends before so many words more are written to the ledger.
+    pub end_at_word: Option<u64>,
     /// The notes of windows.
     pub notes: BTreeMap<u64, u64>,
     /// Windows whose process has ended.
@@ -343,6 +345,11 @@ impl Words for Shared {
     }
 
     fn write(&mut self, at: usize, word: u64) {
+        let left = self.0.borrow().end_at_word;
+        self.0.borrow_mut().end_at_word = left.and_then(|left| left.checked_sub(1));
+        if left == Some(0) {
+            std::panic::resume_unwind(Box::new(Ended));
+        }
         self.0.borrow_mut().ledger[at] = word;
     }
 

@@ -168,41 +168,43 @@ fn only_observers_see_events_and_names() {
     }
 }
 
-/// A server ends at each of its kernel calls: each grant and each end of a region is told once, all the same.
+/// A server ends at each of its kernel calls and at each word that it writes to the ledger: each grant and each end of a region is
+/// told once, all the same.
 #[test]
 fn every_event_is_told_once_wherever_the_server_ends() {
-    for calls in 0..12 {
-        for end in [End::Before(calls), End::After(calls)] {
-            let mut world = World::new(8, 8, 40);
-            world.end_at(end);
-            assert!(world.attach(4, 9, 1).is_ok());
-            let mut ids = Vec::new();
-            for populate in [Populate::All, Populate::None, Populate::OnTouch] {
-                let granted = world.ask(4, create(2, populate)).expect("granted");
-                ids.push(Grant::decode(&granted).region);
-            }
-            for region in &ids {
-                assert!(world.ask(4, Request::Destroy { region: *region }).is_ok());
-            }
-            world.kill(4);
-            world.restart();
-            let (events, _, next) = read(&world, 1);
-            assert!(events.iter().map(|event| event.sequence).eq(1..next), "{end:?}");
-            let told = |kind: EventKind, region: u64| {
-                let is_it =
-                    |event: &&Event| (event.kind, event.badge, event.region) == (kind as u8, 4, region);
-                events.iter().filter(is_it).count()
-            };
-            for region in ids.iter().map(|id: &RegionId| id.encode()) {
-                assert_eq!(told(EventKind::Alloc, region), 1, "{end:?} {events:#?}");
-                assert_eq!(told(EventKind::Free, region), 1, "{end:?} {events:#?}");
-            }
-            assert_eq!(told(EventKind::Alloc, u64::MAX), 1, "{end:?}");
-            assert_eq!(told(EventKind::ClientEnd, 0), 1, "{end:?}");
-            let starts = events
-                .iter()
-                .filter(|event| event.kind == EventKind::ServerStart as u8);
-            assert_eq!(starts.count() as u64, world.restarts, "{end:?}");
+    let words = (0..160).map(|words| (None, Some(words)));
+    let calls = (0..12).flat_map(|calls| [End::Before(calls), End::After(calls)]);
+    for end in calls.map(|end| (Some(end), None)).chain(words) {
+        let mut world = World::new(8, 8, 40);
+        world.kernel.0.borrow_mut().end = end.0;
+        world.kernel.0.borrow_mut().end_at_word = end.1;
+        assert!(world.attach(4, 9, 1).is_ok());
+        let mut ids = Vec::new();
+        for populate in [Populate::All, Populate::None, Populate::OnTouch] {
+            let granted = world.ask(4, create(2, populate)).expect("granted");
+            ids.push(Grant::decode(&granted).region);
         }
+        for region in &ids {
+            assert!(world.ask(4, Request::Destroy { region: *region }).is_ok());
+        }
+        world.kill(4);
+        world.kernel.0.borrow_mut().end_at_word = None;
+        world.restart();
+        let (events, _, next) = read(&world, 1);
+        assert!(events.iter().map(|event| event.sequence).eq(1..next), "{end:?}");
+        let told = |kind: EventKind, region: u64| {
+            let is_it = |event: &&Event| (event.kind, event.badge, event.region) == (kind as u8, 4, region);
+            events.iter().filter(is_it).count()
+        };
+        for region in ids.iter().map(|id: &RegionId| id.encode()) {
+            assert_eq!(told(EventKind::Alloc, region), 1, "{end:?} {events:#?}");
+            assert_eq!(told(EventKind::Free, region), 1, "{end:?} {events:#?}");
+        }
+        assert_eq!(told(EventKind::Alloc, u64::MAX), 1, "{end:?}");
+        assert_eq!(told(EventKind::ClientEnd, 0), 1, "{end:?}");
+        let starts = events
+            .iter()
+            .filter(|event| event.kind == EventKind::ServerStart as u8);
+        assert_eq!(starts.count() as u64, world.restarts, "{end:?}");
     }
 }
