@@ -7,11 +7,12 @@
 //! A record is written in an order that makes every prefix of the writes harmless: what a record says while its
 //! state is pending counts only if the window's note says that the request took effect.
 
-use abi::percpu::ledger::{PAGES, ROSTER_WORDS};
-use abi::percpu::trace::{EVENT_WORDS, Event, EventKind, MOST_EVENTS};
+use abi::percpu::ledger::ROSTER_WORDS;
 use abi::percpu::{Name, map::Kind, name_of_words, name_words, number};
 
 use crate::clients::MOST_CLIENTS;
+
+mod trace;
 
 /// Most regions of one client.
 pub const MOST_REGIONS: usize = 512;
@@ -41,12 +42,9 @@ const REGION_WORDS: usize = 4;
 /// The word of the last CPU that went or came on request.
 const CPU_CHANGE: usize = COUNTERS + 32;
 const TRACE: usize = REGIONS + MOST_CLIENTS * MOST_REGIONS * REGION_WORDS;
-/// One more than are told: a server may end while it writes that one.
-const EVENTS: u64 = MOST_EVENTS + 1;
 
 const _: () = assert!(ROSTER_WORDS <= PAGE_WORDS);
 const _: () = assert!(MOST_CLIENTS * CLIENT_WORDS <= PAGE_WORDS);
-const _: () = assert!(TRACE + EVENTS as usize * EVENT_WORDS <= PAGES as usize * PAGE_WORDS);
 
 /// The first counter of a ledger that was written in this way.
 const FORMAT: u64 = 0x7065_7263_7075_0003;
@@ -291,46 +289,4 @@ impl<W: Words> Ledger<W> {
     pub fn set_cpu_change(&mut self, word: u64) {
         self.0.write(CPU_CHANGE, word);
     }
-
-    /// Adds an event to the trace. It counts when the counter says so: before, it is not there, and neither is the one
-    /// whose place it takes.
-    #[inline(always)]
-    pub fn record(&mut self, event: &Event) {
-        let sequence = self.counter(Counter::Traced) + 1;
-        let row = Event { sequence, ..*event }.encode();
-        self.0.write_row(place_of(sequence), &row);
-        self.set_counter(Counter::Traced, sequence);
-    }
-
-    /// The same, if a server before this one has not done it as the last thing, but for what servers trace when they start.
-    pub fn record_once(&mut self, event: &Event) {
-        use EventKind::{CreateChunk, DestroyChunk, ServerStart};
-        let of_start = [CreateChunk, DestroyChunk, ServerStart].map(|kind| kind as u8);
-        let mut events = self.events().rev().map(|sequence| self.event(sequence));
-        let last = events.find(|event| !of_start.contains(&event.kind));
-        let last = last.unwrap_or_default();
-        let what = |event: &Event| (event.kind, event.badge, event.region);
-        if what(&last) != what(event) {
-            self.record(event);
-        }
-    }
-
-    /// The events that are there, by their numbers.
-    pub fn events(&self) -> core::ops::Range<u64> {
-        let next = self.counter(Counter::Traced) + 1;
-        next.saturating_sub(MOST_EVENTS).max(1)..next
-    }
-
-    /// One of them.
-    pub fn event(&self, sequence: u64) -> Event {
-        let mut words = [0; EVENT_WORDS];
-        for (index, word) in words.iter_mut().enumerate() {
-            *word = self.0.read(place_of(sequence) + index);
-        }
-        Event::decode(&words)
-    }
-}
-
-fn place_of(sequence: u64) -> usize {
-    TRACE + (sequence % EVENTS) as usize * EVENT_WORDS
 }
