@@ -121,9 +121,15 @@ impl Ranges {
     /// Without room for the list of what is taken, or for one range that becomes two.
     pub fn remove_any(&mut self, first: u64, pages: u64) -> Result<Vec<Range>, Refusal> {
         let end = first.saturating_add(pages);
+        let mut parts = Vec::new();
+        // Mostly it is a whole one.
+        if self.0.get(&first).is_some_and(|range| range.end() == end) {
+            parts.try_reserve_exact(1).map_err(|_| Status::HeapExhausted)?;
+            parts.extend(self.take(first));
+            return Ok(parts);
+        }
         let mut count = 0;
         breath::for_each(self.within(first, end), breath::OFTEN, |_| count += 1);
-        let mut parts = Vec::new();
         parts
             .try_reserve_exact(count)
             .map_err(|_| Status::HeapExhausted)?;
