@@ -1,15 +1,14 @@
 //! Taking back: everything below, nothing beside, in all processes, however it came there.
 
-use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
-
+use userlib::Refusal;
 use userlib::abi::syscall::{CpuMask, End};
 use userlib::abi::{Call, Handle, Message, Registers, Rights, Status};
 use userlib::checks::Checks;
 use userlib::ipc::{self, Endpoint};
 use userlib::notification::Notification;
+use userlib::process;
 use userlib::syscall::ask;
 use userlib::thread::{self, Place};
-use userlib::{Refusal, machine, process};
 
 use crate::children;
 
@@ -17,8 +16,6 @@ use crate::children;
 const MANY: usize = 150;
 /// Copies of copies, one more than there can be.
 const DEEP: usize = 16;
-/// Copies that are taken back on their way, or a little before or after.
-const FLIGHTS: u64 = 400;
 
 /// Checks everything in this file.
 pub fn check(checks: &mut Checks) -> Result<(), Refusal> {
@@ -27,8 +24,7 @@ pub fn check(checks: &mut Checks) -> Result<(), Refusal> {
     another_process(checks)?;
     bounded(checks)?;
     deep(checks)?;
-    waiting(checks)?;
-    on_its_way(checks)
+    waiting(checks)
 }
 
 fn copy(of: Handle) -> Result<Handle, Refusal> {
@@ -165,65 +161,6 @@ fn bounded(checks: &mut Checks) -> Result<(), Refusal> {
     );
     let after = copy(root)?;
     [after, root].into_iter().try_for_each(ipc::drop_capability)
-}
-
-/// A copy that is on its way to its receiver, on another CPU, goes with what it was made from: it never arrives.
-fn on_its_way(checks: &mut Checks) -> Result<(), Refusal> {
-    static LENT: AtomicU64 = AtomicU64::new(0);
-    static ARRIVED: AtomicU64 = AtomicU64::new(0);
-    const NOTHING: u64 = u64::MAX;
-    let Some(cpu) = machine::online().nth(1) else {
-        return Ok(());
-    };
-    thread::bind_self(&CpuMask::only(0))?;
-    LENT.store(0, SeqCst);
-    let (endpoint, root) = (Endpoint::create()?, Notification::create()?.0);
-    let receiver = thread::spawn(Place::Cpu(cpu), move || {
-        let mut received = endpoint.receive();
-        while let Ok(arrived) = received {
-            ARRIVED.store(arrived.message.capability.0, SeqCst);
-            received = endpoint.reply_receive(&Message::default());
-        }
-        0
-    })?;
-    let sender = thread::spawn(Place::Cpu(cpu), move || {
-        loop {
-            match LENT.swap(0, SeqCst) {
-                0 => core::hint::spin_loop(),
-                NOTHING => return 0,
-                lent => {
-                    let message = Message::new(1, [0; 6]).with_capability(Handle(lent));
-                    if endpoint.call(&message).is_err() {
-                        ARRIVED.store(NOTHING, SeqCst);
-                    }
-                }
-            }
-        }
-    })?;
-    let (mut delay, mut survived) = (100_u64, 0);
-    for _ in 0..FLIGHTS {
-        ARRIVED.store(0, SeqCst);
-        LENT.store(copy(root)?.0, SeqCst);
-        (0..delay).for_each(|_| core::hint::spin_loop());
-        ipc::revoke(root)?;
-        while ARRIVED.load(SeqCst) == 0 {
-            core::hint::spin_loop();
-        }
-        let arrived = Handle(ARRIVED.load(SeqCst));
-        // Just between a little too early and a little too late.
-        delay = match arrived.0 {
-            NOTHING => delay + 7,
-            _ => delay.saturating_sub(5),
-        };
-        survived += u64::from(arrived.0 != NOTHING && !is_stale(arrived));
-    }
-    checks.equal("revoked-on-its-way", survived, 0);
-    LENT.store(NOTHING, SeqCst);
-    sender.join()?;
-    ipc::drop_capability(endpoint.0)?;
-    receiver.join()?;
-    ipc::drop_capability(root)?;
-    thread::bind_self(&CpuMask::ALL)
 }
 
 fn deep(checks: &mut Checks) -> Result<(), Refusal> {
