@@ -191,7 +191,6 @@ impl<T: Integer, P: Place<T::Word>> PerCpuCell<T, P> {
 
     /// The sum over all possible CPUs, wrapping around. Exact when no thread is changing the cell; otherwise
     /// each value is as it was at some moment of the call.
-    #[inline]
     pub fn sum(&self) -> T {
         let words = self.iter().map(Value::to_word);
         T::from_word(words.fold(T::Word::default(), Word::wrapping_add))
