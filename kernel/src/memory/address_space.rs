@@ -224,20 +224,19 @@ impl Drop for AddressSpace {
     /// No CPU uses the page table any more: whoever owns the address space sees to that.
     fn drop(&mut self) {
         let pml4 = self.pml4();
-        (0..FIRST_KERNEL_ENTRY).for_each(|index| free_tables(pml4.read(index), 3));
+        pml4.present()
+            .take_while(|(index, _)| *index < FIRST_KERNEL_ENTRY)
+            .for_each(|(_, entry)| free_tables(entry, 3));
         frame::free(self.root);
     }
 }
 
 fn free_tables(entry: u64, level: u32) {
-    if entry & PRESENT == 0 {
-        return;
-    }
     if level > 1 {
         // SAFETY: 1. a present entry of level 2 or above in the user half points to a table; large pages are
         // never mapped there.
         let at = unsafe { Table::at(entry & ADDRESS) };
-        (0..ENTRIES).for_each(|index| free_tables(at.read(index), level - 1));
+        at.present().for_each(|(_, entry)| free_tables(entry, level - 1));
         cpu::breathe();
     }
     frame::free(table::frame_of(entry));

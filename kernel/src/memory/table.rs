@@ -46,6 +46,16 @@ impl Table {
         unsafe { self.0.add(index).read_volatile() }
     }
 
+    /// The present entries, with their indexes. Most are empty: eight are looked at at once.
+    pub fn present(self) -> impl Iterator<Item = (usize, u64)> {
+        let any =
+            move |first| (first..first + 8).fold(0, |bits, index| bits | self.read(index)) & PRESENT != 0;
+        let firsts = (0..ENTRIES).step_by(8).filter(move |first| any(*first));
+        let entries =
+            firsts.flat_map(move |first| (first..first + 8).map(move |index| (index, self.read(index))));
+        entries.filter(|(_, entry)| entry & PRESENT != 0)
+    }
+
     /// Changes an entry.
     ///
     /// # Safety

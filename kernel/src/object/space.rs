@@ -248,11 +248,16 @@ impl Inner {
             done += 1;
         }
         if result.is_err() {
-            for (address, _) in places.take(done) {
-                self.tables.unmap(address);
-            }
+            self.take_back(places.take(done));
         }
         result
+    }
+
+    #[cold]
+    fn take_back(&mut self, places: impl Iterator<Item = (u64, PhysicalFrame)>) {
+        for (address, _) in places {
+            self.tables.unmap(address);
+        }
     }
 
     /// Makes the page tables for these pages; the account pays for them.

@@ -167,7 +167,7 @@ impl Space {
             let mut inner = self.lock();
             let removed = inner.window.remove_any(page, pages)?;
             require(!removed.is_empty(), Status::NotMapped)?;
-            removed.iter().for_each(|range| unmap(&mut inner, range));
+            breath::for_each(&removed, 1, |range| unmap(&mut inner, range));
             inner.note = note;
             removed
         };
@@ -197,9 +197,18 @@ impl Space {
     }
 }
 
+#[inline(never)]
 fn unmap(inner: &mut Inner, range: &Range) {
-    for (_, _, address) in addresses(range) {
-        inner.tables.unmap(address);
+    let mut done: usize = 0;
+    for (_, base) in units() {
+        let first = base + range.first * PAGE_SIZE;
+        for page in 0..range.pages {
+            inner.tables.unmap(first + page * PAGE_SIZE);
+            done += 1;
+            if done.is_multiple_of(breath::OFTEN) {
+                cpu::breathe();
+            }
+        }
     }
 }
 
