@@ -111,7 +111,7 @@ impl Space {
                 .try_for_each(|piece| self.map_piece(&mut inner, piece, words.tag, &mut taken));
             match &result {
                 Ok(()) => inner.note = words.note,
-                Err(_) => pieces[..taken].iter().for_each(|piece| {
+                Err(_) => breath::for_each(&pieces[..taken], 1, |piece| {
                     if let Some(range) = inner.window.take(piece.page) {
                         unmap(&mut inner, &range);
                     }
