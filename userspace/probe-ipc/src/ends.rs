@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use userlib::abi::Status;
-use userlib::abi::syscall::End;
+use userlib::abi::syscall::{End, Moment};
 use userlib::checks::Checks;
 use userlib::ipc::{self, Endpoint};
 use userlib::process::{self, Child};
@@ -32,7 +32,7 @@ pub fn check(checks: &mut Checks) -> Result<(), Refusal> {
     let before = used();
     round(checks)?;
     checks.equal("ended-processes-leave-nothing", used(), before);
-    Ok(())
+    ended_at_its_call(checks)
 }
 
 fn end(child: &Child) -> Result<(), Refusal> {
@@ -138,6 +138,24 @@ fn ended_while_it_calls(checks: &mut Checks, cpu: usize, is_received: bool) -> R
     ipc::drop_capability(inner.0)?;
     ipc::drop_capability(outer.0)?;
     caller.join().map(drop)
+}
+
+/// A caller that is to end at one of its calls ends there, though everything else about that call is for the short way.
+fn ended_at_its_call(checks: &mut Checks) -> Result<(), Refusal> {
+    static SERVED: AtomicU64 = AtomicU64::new(0);
+    let endpoint = Endpoint::create()?;
+    let child = children::calling(endpoint, Place::Cpu(0))?;
+    let process = child.process();
+    let server = helpers::start(endpoint, Place::Cpu(0), move |_| {
+        if SERVED.fetch_add(1, Ordering::SeqCst) == 0 {
+            let arranged = process::end_at(process, 3, Moment::Before);
+            assert!(arranged.is_ok(), "the child may be ended");
+        }
+    })?;
+    checks.equal("ended-at-its-call", process::wait(process), Ok(End::Killed));
+    checks.equal("ended-at-its-call-served", helpers::stop(endpoint, server)?, 3);
+    child.forget()?;
+    ipc::drop_capability(endpoint.0)
 }
 
 /// A page is taken away from a receiver that a call has set to reading it: no CPU goes on with an old
