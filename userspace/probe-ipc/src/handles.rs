@@ -98,6 +98,8 @@ fn stale(checks: &mut Checks, endpoint: Endpoint) -> Result<(), Refusal> {
     checks.equal("call-new", new.call(&message(1, 5)), Ok(answer(1, 5)));
     ipc::drop_capability(new.0)?;
     receive_by(checks, "answer-by-stale", old.0, Status::StaleHandle)?;
+    let high_bit = Handle(endpoint.0.0 | 1 << 63);
+    receive_by(checks, "answer-by-high-bit", high_bit, Status::NoSuchHandle)?;
     let send = process::grant(process::own(), endpoint.0, Rights::SEND, 0)?;
     receive_by(checks, "answer-without-receive", send, Status::MissingRight)?;
     ipc::drop_capability(send)
