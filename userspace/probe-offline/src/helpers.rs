@@ -33,10 +33,15 @@ pub fn soon(mut happens: impl FnMut() -> bool) -> bool {
     false
 }
 
+/// Others get the CPU for a while.
+pub fn yield_for_long() {
+    (0..GRACE).for_each(|_| thread::yield_now());
+}
+
 /// Whether a word stays as it is for a while.
 pub fn stays(word: &AtomicU64) -> bool {
     let before = word.load(Ordering::SeqCst);
-    (0..GRACE).for_each(|_| thread::yield_now());
+    yield_for_long();
     word.load(Ordering::SeqCst) == before
 }
 

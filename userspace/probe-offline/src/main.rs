@@ -8,6 +8,7 @@
 
 mod bound;
 mod churn;
+mod ended;
 mod exact;
 mod folding;
 mod helpers;
@@ -58,6 +59,7 @@ fn check_all(checks: &mut Checks, machine: Handle) {
     notices::check(checks, machine);
     parked::check(checks, machine);
     bound::check(checks, machine);
+    ended::check(checks, machine);
     receivers::check(checks, machine);
     folding::check(checks, machine);
     server::check(checks);
