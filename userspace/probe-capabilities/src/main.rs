@@ -7,6 +7,7 @@
 
 #[expect(unsafe_code, reason = "machine code for other processes")]
 mod children;
+mod flights;
 mod gifts;
 mod revoke;
 mod storm;
@@ -27,11 +28,13 @@ fn main() -> Result<u64, Refusal> {
     let mut first = Checks::new();
     gifts::check(&mut first)?;
     revoke::check(&mut first)?;
+    flights::check(&mut first)?;
     storm::rage(&mut first, seed)?;
     let before = holdings()?;
     let mut checks = Checks::new();
     gifts::check(&mut checks)?;
     revoke::check(&mut checks)?;
+    flights::check(&mut checks)?;
     storm::rage(&mut checks, seed + 1)?;
     checks.equal("holds-what-it-held", holdings()?, before);
     Ok(first.code() + checks.code())
