@@ -55,6 +55,7 @@ fn round(checks: &mut Checks) -> Result<(), Refusal> {
     is_ready(checks)?;
     is_answered(checks)?;
     told_of_a_thread(checks)?;
+    told_of_what_never_ran(checks)?;
     ipc::drop_capability(notification.0)?;
     ipc::drop_capability(endpoint.0)
 }
@@ -156,6 +157,24 @@ fn told_of_a_thread(checks: &mut Checks) -> Result<(), Refusal> {
     let_others_run();
     checks.equal("end-of-a-thread-is-told", TOLD.load(SeqCst), 2);
     ipc::drop_capability(endpoint.0)?;
+    waiter.join().map(drop)
+}
+
+/// The last handle of a process goes that never had a thread: whoever waits for its end is told so.
+fn told_of_what_never_ran(checks: &mut Checks) -> Result<(), Refusal> {
+    static TOLD: AtomicU64 = AtomicU64::new(0);
+    TOLD.store(0, SeqCst);
+    let child = Child::create(children::FRAMES, "probe-child")?;
+    let process = child.process();
+    let waiter = thread::spawn(Place::Cpu(0), move || {
+        let is_right = process::wait(process) == Ok(End::Killed);
+        TOLD.store(1 + u64::from(is_right), SeqCst);
+        0
+    })?;
+    let_others_run();
+    child.forget()?;
+    let_others_run();
+    checks.equal("drop-of-a-process-is-told", TOLD.load(SeqCst), 2);
     waiter.join().map(drop)
 }
 
