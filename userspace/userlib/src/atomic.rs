@@ -8,6 +8,9 @@ pub use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Orde
 /// How often a lock is looked at before the thread that waits for it lends its time.
 pub const LOOKS_BEFORE_LENDING: u32 = 64;
 
+/// How often who can go on without a lock lends its time for it: about a second, if somebody uses that.
+pub const TURNS_BEFORE_GIVING_UP: u32 = 1000;
+
 /// Most nodes of one CPU's stack.
 pub const MOST_NODES: u64 = 64;
 

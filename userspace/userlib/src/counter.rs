@@ -9,7 +9,7 @@ use core::cmp::Ordering;
 use abi::syscall::CpuMask;
 
 use crate::allocator::Area;
-use crate::atomic::{AtomicI64, Ordering::Relaxed, constant};
+use crate::atomic::{AtomicI64, Ordering::Relaxed, TURNS_BEFORE_GIVING_UP, constant};
 use crate::cell::{Offset, PerCpuCell, Place};
 use crate::sync::Mutex;
 use crate::{Refusal, machine, visit};
@@ -171,19 +171,23 @@ impl<P: Place<u32>> PerCpuCounter<P> {
         self.count.store(value.wrapping_sub(deltas), Relaxed);
     }
 
-    /// Moves the delta of a CPU that is off to the count: the sum is the same, and [`read`](Self::read) is nearer.
+    /// Moves the delta of a CPU that is off to the count: the sum is the same, and [`read`](Self::read) is nearer. Whether it
+    /// did: not if somebody has the lock all the time, as a thread has that was folding when its CPU went, and is bound to
+    /// it. `add` above the batch, `sum` and whatever else takes the lock waits for that CPU then.
     ///
     /// # Errors
     /// `AlreadyOnline` when the CPU runs, and folds for itself; the kernel's other refusals.
-    pub fn fold_parked(&self, cpu: usize) -> Result<(), Refusal> {
-        let _folding = self.folding.lock();
+    pub fn fold_parked(&self, cpu: usize) -> Result<bool, Refusal> {
+        let Some(_folding) = self.folding.lock_within(TURNS_BEFORE_GIVING_UP) else {
+            return Ok(false);
+        };
         let mut delta = self.deltas.on(cpu).unwrap_or(0);
         // It may have run in between, and have gone again.
         while let Err(found) = self.deltas.exchange_parked(cpu, delta, 0)? {
             delta = found;
         }
         self.count.fetch_add(i64::from(delta), Relaxed);
-        Ok(())
+        Ok(true)
     }
 
     /// Moves all deltas to the count, by visiting every CPU that is online; the calling thread is bound to `home`
@@ -192,7 +196,14 @@ impl<P: Place<u32>> PerCpuCounter<P> {
     /// # Errors
     /// The kernel's refusal to move the thread; some deltas may be moved then. The sum is the same.
     pub fn sync(&self, home: &CpuMask) -> Result<(), Refusal> {
-        visit::every_unit(home, |_| self.fold(0), |cpu| self.fold_parked(cpu))
+        visit::every_unit(
+            home,
+            |_| self.fold(0),
+            |cpu| {
+                while !self.fold_parked(cpu)? {}
+                Ok(())
+            },
+        )
     }
 }
 

@@ -48,6 +48,20 @@ impl<T> Mutex<T> {
         Guard { lock: self, value }
     }
 
+    /// The same for as many turns as somebody else may need who runs; `None` after that. The holder may be a thread that is
+    /// suspended, until its CPU is back.
+    pub fn lock_within(&self, turns: u32) -> Option<Guard<'_, T>> {
+        let is_taken = (0..turns).any(|_| {
+            let is_taken = self.take();
+            if !is_taken {
+                thread::lend();
+            }
+            is_taken
+        });
+        let value = PhantomData;
+        is_taken.then_some(Guard { lock: self, value })
+    }
+
     #[inline(always)]
     fn take(&self) -> bool {
         let taken = self

@@ -126,7 +126,7 @@ fn a_cpu_may_go_meanwhile() {
         let refusal = Err(Refusal::new(Status::AlreadyOnline));
         assert_eq!(
             (counter.fold_parked(0), counter.fold_parked(1)),
-            (refusal, Ok(()))
+            (refusal, Ok(true))
         );
         assert_eq!(counter.sum(), 2);
     });

@@ -14,6 +14,7 @@ mod atomic {
     pub use crate::cpus::{AtomicBool, UnsafeCell};
 
     pub const LOOKS_BEFORE_LENDING: u32 = 2;
+    pub const TURNS_BEFORE_GIVING_UP: u32 = 2;
     pub const MOST_NODES: u64 = 2;
 
     macro_rules! constant {
